@@ -1,0 +1,3 @@
+//! Use cases of Convoke and the ports that they need.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! Pure rules of Convoke.
+
+pub mod money;
