@@ -194,7 +194,9 @@ impl ModelError {
     pub const fn may_have_been_billed(&self) -> bool {
         match self {
             Self::Failed { .. } | Self::Cancelled => true,
-            Self::Throttled { .. } | Self::Unreachable { .. } | Self::ContextOverflow { .. } | Self::Refused { .. } => false,
+            Self::Throttled { .. } | Self::Unreachable { .. } | Self::ContextOverflow { .. } | Self::Refused { .. } => {
+                false
+            }
         }
     }
 }

@@ -176,9 +176,12 @@ mod tests {
 
     #[test]
     fn dollars_parse_and_print() {
-        for (text, micros, back) in
-            [("1", 1_000_000, "1.00"), ("1.50", 1_500_000, "1.50"), ("0.000001", 1, "0.000001"), ("0.0042", 4_200, "0.0042")]
-        {
+        for (text, micros, back) in [
+            ("1", 1_000_000, "1.00"),
+            ("1.50", 1_500_000, "1.50"),
+            ("0.000001", 1, "0.000001"),
+            ("0.0042", 4_200, "0.0042"),
+        ] {
             let parsed: MicroUsd = text.parse().expect("valid");
             assert_eq!(parsed, MicroUsd(micros));
             assert_eq!(parsed.to_string(), back);
