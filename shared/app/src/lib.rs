@@ -1,3 +1,4 @@
 //! Use cases of Convoke and the ports that they need.
 
 pub mod model;
+pub mod ports;

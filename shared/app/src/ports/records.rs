@@ -1,0 +1,313 @@
+//! What is stored once and never changed, and the rows that lists show.
+
+use std::collections::BTreeMap;
+
+use convoke_domain::ids::{GroupId, JobId, StepId, TenantId};
+use convoke_domain::money::Cost;
+use convoke_domain::status::{JobStatus, StopReason};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::BlobKey;
+use crate::model::{Message, ModelAnswer, Usage};
+
+/// A value that stands in its item, or in object storage where it is large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// Up to 4 KiB of JSON.
+    Inline(Value),
+    /// A JSON object in storage.
+    Blob {
+        /// Where.
+        key: BlobKey,
+        /// How large.
+        bytes: u64,
+    },
+}
+
+/// The constant part of the job's own item: what every list and card shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobHead {
+    /// Name of the flow.
+    pub flow: String,
+    /// First line of what was asked, at most 100 characters.
+    pub title: String,
+    /// `provider/name`.
+    pub model: String,
+    /// Cap of the job.
+    pub budget: Cost,
+    /// The job that this one retries or forks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+}
+
+/// What a job is to do. Immutable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Version of the shape: 1.
+    pub v: u8,
+    /// The flow's document, whole: a job goes on with the flow that it was submitted with. ([`Payload`] of the JSON.)
+    pub flow: Payload,
+    /// Its validated input.
+    pub input: Payload,
+    /// `provider/name` of the job's model.
+    pub model: String,
+    /// Whether the flow was compiled for a capable model.
+    pub capable: bool,
+    /// The caller's labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Where to send notifications, as submitted.
+    #[serde(default)]
+    pub notify: Vec<Value>,
+    /// The job whose results are taken over where they exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+}
+
+/// A file that a step made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// A valid artifact path.
+    pub path: String,
+    /// Media type.
+    pub media_type: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content, in hexadecimal.
+    pub sha256: String,
+    /// Where it is stored.
+    pub key: BlobKey,
+    /// The step that made it, as displayed.
+    pub step: String,
+}
+
+/// How a step's result moves its thread on; stored with the result so that whoever adopts it decides the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What a loop's `until` came out as, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<bool>,
+    /// What a condition came out as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<bool>,
+    /// How many items a map has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u32>,
+    /// How many items a chunk of them holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u32>,
+    /// For a map whose items wait for each other: for each item the indices of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Vec<u8>>>,
+    /// The item failed, and the map goes on without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A step's result: put once, the journal of its last turn at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Version of the shape: 1.
+    pub v: u8,
+    /// Which step.
+    pub step: StepId,
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// The claim that made it.
+    pub nonce: String,
+    /// What it came to.
+    pub output: Payload,
+    /// What it wrote.
+    #[serde(default)]
+    pub files: Vec<FileRef>,
+    /// How it moves its thread on.
+    #[serde(default)]
+    pub progress: Progress,
+    /// The last turn's answer, where a model was asked; earlier turns are [`TurnRecord`]s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Payload>,
+    /// Number of the last turn; 0 without a model.
+    pub turn: u32,
+    /// What the last turn cost (not yet settled when this is put).
+    pub turn_cost: Cost,
+    /// What all turns of all attempts cost that the maker knew of.
+    pub cost: Cost,
+    /// The model that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Tokens of all turns.
+    #[serde(default)]
+    pub usage: Usage,
+    /// When the attempt began (Unix milliseconds).
+    pub started_ms: u64,
+    /// When the result was put.
+    pub ended_ms: u64,
+}
+
+/// An earlier turn of a step: put before it is acted on, never paid for twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TurnRecord {
+    /// Version of the shape: 1.
+    pub v: u8,
+    /// Which step.
+    pub step: StepId,
+    /// Number of the turn within the step, over all attempts, from 1.
+    pub turn: u32,
+    /// The attempt that paid for it.
+    pub attempt: u32,
+    /// The model's answer: [`ModelAnswer`] as JSON.
+    pub answer: Payload,
+    /// What the model was told next (tool results or findings): `Vec<`[`Message`]`>` as JSON.
+    pub replies: Payload,
+    /// What it cost.
+    pub cost: Cost,
+    /// When it was put (Unix milliseconds).
+    pub at_ms: u64,
+}
+
+/// The files of an ended job; the only source of presigned URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the shape: 1.
+    pub v: u8,
+    /// Sorted by path; paths are unique.
+    pub files: Vec<FileRef>,
+    /// What a reader should know first.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A row of the list of jobs; from an index, so it may lag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Which job.
+    pub id: JobId,
+    /// State.
+    pub status: JobStatus,
+    /// Why it ended.
+    pub stop_reason: Option<StopReason>,
+    /// Name of the flow.
+    pub flow: String,
+    /// Title.
+    pub title: String,
+    /// What it cost, once it has ended.
+    pub cost: Option<Cost>,
+    /// When it was submitted (Unix milliseconds).
+    pub created_ms: u64,
+}
+
+/// Who a key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Whose jobs it opens.
+    pub tenant: TenantId,
+    /// What the owner calls it.
+    pub name: String,
+    /// First characters of the key, to tell keys apart.
+    pub prefix: String,
+    /// When it was made (Unix milliseconds).
+    pub created_ms: u64,
+}
+
+/// Something that has happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Number within the job, from 1 without gaps.
+    pub seq: u64,
+    /// The group whose change it was.
+    pub group: GroupId,
+    /// The group's version after the change.
+    pub ver: u64,
+    /// When, by the writer's clock (Unix milliseconds).
+    pub at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum EventKind {
+    /// The job was accepted.
+    #[serde(rename = "job.submitted")]
+    Submitted,
+    /// Its first step was claimed.
+    #[serde(rename = "job.working")]
+    Working,
+    /// An attempt at a step began.
+    #[serde(rename = "step.started")]
+    StepStarted {
+        /// The step as displayed.
+        step: String,
+        /// The attempt, from 1.
+        attempt: u32,
+    },
+    /// A step's result was committed.
+    #[serde(rename = "step.completed")]
+    StepCompleted {
+        /// The step as displayed.
+        step: String,
+        /// The attempt that did it.
+        attempt: u32,
+    },
+    /// An attempt failed, or was given back, and the step will be tried again.
+    #[serde(rename = "step.retrying")]
+    StepRetrying {
+        /// The step as displayed.
+        step: String,
+        /// Unix milliseconds before which it isn't tried.
+        not_before_ms: u64,
+    },
+    /// A step waits for money that others hold.
+    #[serde(rename = "step.waiting_for_budget")]
+    StepWaitsForBudget {
+        /// The step as displayed.
+        step: String,
+    },
+    /// A map's items began.
+    #[serde(rename = "map.started")]
+    MapStarted {
+        /// The map's id.
+        step: String,
+    },
+    /// No more steps are started.
+    #[serde(rename = "job.ending")]
+    Ending {
+        /// Why.
+        stop_reason: StopReason,
+        /// The step that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// What happened.
+        cause: String,
+    },
+    /// The job is over.
+    #[serde(rename = "job.ended")]
+    Ended {
+        /// The terminal state.
+        status: JobStatus,
+        /// Why.
+        stop_reason: StopReason,
+    },
+    /// What was spent so far.
+    #[serde(rename = "job.cost")]
+    Cost {
+        /// The group's sum.
+        spent: Cost,
+    },
+}
+
+impl TurnRecord {
+    /// The answer and replies of an inline record; payloads in storage have to be loaded first.
+    pub fn inline(&self) -> Option<(ModelAnswer, Vec<Message>)> {
+        match (&self.answer, &self.replies) {
+            (Payload::Inline(answer), Payload::Inline(replies)) => {
+                Some((serde_json::from_value(answer.clone()).ok()?, serde_json::from_value(replies.clone()).ok()?))
+            }
+            _ => None,
+        }
+    }
+}
