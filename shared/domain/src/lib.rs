@@ -6,5 +6,6 @@ pub mod graph;
 pub mod group;
 pub mod ids;
 pub mod money;
+pub mod path;
 pub mod slot;
 pub mod status;
