@@ -124,8 +124,8 @@ fn check(text: &str) -> Result<(), PathError> {
     if let Some(bad) = text.chars().find(|&c| is_forbidden(c)) {
         return Err(PathError::Character(bad));
     }
-    text.split('/').try_for_each(check_segment)?;
-    check_decoded(text)
+    check_decoded(text)?;
+    text.split('/').try_for_each(check_segment)
 }
 
 fn check_anchor(text: &str) -> Result<(), PathError> {
@@ -292,8 +292,13 @@ mod tests {
 
     #[test]
     fn extension_is_what_follows_the_last_dot() {
-        let cases =
-            [("a.rs", Some("rs")), ("a.tar.gz", Some("gz")), (".env", None), ("x.y/Makefile", None), ("a.b/c.d", Some("d"))];
+        let cases = [
+            ("a.rs", Some("rs")),
+            ("a.tar.gz", Some("gz")),
+            (".env", None),
+            ("x.y/Makefile", None),
+            ("a.b/c.d", Some("d")),
+        ];
         for (text, expected) in cases {
             assert_eq!(ArtifactPath::new(text).unwrap().extension(), expected, "{text}");
         }
