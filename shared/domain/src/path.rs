@@ -271,7 +271,7 @@ mod tests {
             ("a\u{7f}b", PathError::Character('\u{7f}')),
             ("a\u{202e}b", PathError::Character('\u{202e}')),
             ("a\u{2066}b", PathError::Character('\u{2066}')),
-            ("a:b", PathError::Character(':')),
+            ("ab:c", PathError::Character(':')),
             ("a?", PathError::Character('?')),
             ("con", PathError::Reserved),
             ("src/NUL.txt", PathError::Reserved),
@@ -300,7 +300,7 @@ mod tests {
             ("a.b/c.d", Some("d")),
         ];
         for (text, expected) in cases {
-            assert_eq!(ArtifactPath::new(text).unwrap().extension(), expected, "{text}");
+            assert_eq!(ArtifactPath::new(text).ok().as_ref().and_then(ArtifactPath::extension), expected, "{text}");
         }
     }
 
