@@ -1,0 +1,158 @@
+//! The sweep: looks at a job as a whole and says what is overdue.
+
+use std::collections::BTreeMap;
+
+use crate::group::{Ending, Group};
+use crate::ids::{GroupId, SlotId};
+use crate::slot::{Slot, Wait};
+use crate::status::StopReason;
+
+use super::{View, is_complete, ready_slots};
+
+/// Shortest pause between two looks at a job.
+const PAUSE_MIN_MS: u64 = 60_000;
+/// Longest pause, reached where bells keep getting lost.
+const PAUSE_MAX_MS: u64 = 900_000;
+
+/// One thing that is overdue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ends the job.
+    End(Ending),
+    /// Ends a group, because the job is ending.
+    EndGroup(GroupId, Ending),
+    /// Puts a group that the job's list names and that isn't there.
+    PutGroup(GroupId),
+    /// Takes into a group what the job has lent it since.
+    Draw(GroupId),
+    /// Closes a quiet group.
+    Close(GroupId),
+    /// Takes away a claim that ran out in an ending group.
+    Reap(GroupId, SlotId),
+    /// Rings a slot that may be claimed.
+    Ring(GroupId, SlotId),
+    /// Rings, on the queue of its own, a slot whose worker was lost.
+    RingSolo(GroupId, SlotId),
+}
+
+/// What the sweep found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// In the order in which to do it.
+    pub actions: Vec<Action>,
+    /// When to look again.
+    pub due_ms: u64,
+    /// To be stored for the next look.
+    pub swept_ver: u64,
+    /// To be stored for the next look.
+    pub pause_ms: u64,
+}
+
+/// Looks at the job (`root`) and its open groups (`fans`; those that aren't there are missing).
+pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> {
+    let job = root.group.root()?;
+    if job.status.is_terminal() {
+        return None;
+    }
+    let mut actions = Vec::new();
+    if let Some(ending) = ending(root, fans) {
+        actions.push(Action::End(ending));
+    } else {
+        slots(root, &mut actions);
+        for (id, loan) in &job.groups {
+            match fans.get(id) {
+                None => actions.push(Action::PutGroup(*id)),
+                Some(fan) => {
+                    if fan.fan().is_some_and(|fan| fan.drawn != loan.lent) {
+                        actions.push(Action::Draw(*id));
+                    }
+                    look_at_fan(root, fan, &mut actions);
+                }
+            }
+        }
+    }
+    let swept_ver = fans.values().map(|fan| fan.ver).sum::<u64>() + root.group.ver;
+    let pause_ms = pause(job.swept_ver, swept_ver, job.pause_ms);
+    let soonest = soonest(root, fans).unwrap_or(u64::MAX);
+    let due_ms = soonest.min(root.now_ms + pause_ms).max(root.now_ms + 1_000);
+    // The write of `due` itself raises the version by one.
+    Some(Sweep { actions, due_ms, swept_ver: swept_ver + 1, pause_ms })
+}
+
+fn pause(seen_ver: u64, ver: u64, pause_ms: u64) -> u64 {
+    if seen_ver == ver { (pause_ms * 2).clamp(PAUSE_MIN_MS, PAUSE_MAX_MS) } else { PAUSE_MIN_MS }
+}
+
+fn ending(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Ending> {
+    if root.group.ending.is_some() {
+        return None;
+    }
+    if let Some(ending) = fans.values().find_map(|fan| fan.ending.clone()) {
+        return Some(ending);
+    }
+    let job = root.group.root()?;
+    if root.now_ms >= job.deadline_ms {
+        return Some(Ending::new(StopReason::Deadline, None, "the job's time is over"));
+    }
+    let complete = !root.group.has_claims() && is_complete(root.graph, root.group);
+    if complete {
+        return Some(Ending::new(StopReason::Completed, None, ""));
+    }
+    is_broke(root).then(|| Ending::new(StopReason::BudgetExhausted, None, "what is left doesn't cover the next call"))
+}
+
+/// Whether nothing moves any more for want of money: nobody holds any, every group is starved, every slot waits.
+pub fn is_broke(root: &View<'_>) -> bool {
+    let Some(job) = root.group.root() else { return false };
+    let waits = |slot: &Slot| matches!(slot.wait, Wait::Funds | Wait::Groups) && slot.claim.is_none();
+    let stuck = !root.group.run.is_empty() && root.group.run.values().all(waits);
+    let starved = job.groups.values().all(|loan| loan.starved);
+    let any_waits = root.group.run.values().any(|slot| slot.wait == Wait::Funds) || !job.groups.is_empty();
+    stuck && starved && any_waits && ready_slots(root).is_empty()
+}
+
+fn slots(view: &View<'_>, actions: &mut Vec<Action>) {
+    let (group, id) = (view.group, view.group.id);
+    let ending = group.ending.is_some();
+    for (&slot_id, slot) in &group.run {
+        let lost = slot.claim.is_some() && !slot.is_held(view.now_ms);
+        match (lost, ending) {
+            (true, true) if slot_id != SlotId::FINISH => actions.push(Action::Reap(id, slot_id)),
+            (true, _) => actions.push(Action::RingSolo(id, slot_id)),
+            (false, _) => {}
+        }
+    }
+    if !ending {
+        let waits = |slot: &SlotId| group.run.get(slot).is_none_or(|slot| slot.not_before_ms <= view.now_ms);
+        actions.extend(ready_slots(view).into_iter().filter(waits).map(|slot| Action::Ring(id, slot)));
+        return;
+    }
+    let quiet = !group.has_claims() && group.root().is_some_and(|root| root.groups.is_empty());
+    if quiet {
+        actions.push(Action::Ring(id, SlotId::FINISH));
+    }
+}
+
+fn look_at_fan(root: &View<'_>, fan: &Group, actions: &mut Vec<Action>) {
+    let view = View { group: fan, ..*root };
+    if let (Some(ending), None) = (&root.group.ending, &fan.ending) {
+        actions.push(Action::EndGroup(fan.id, ending.clone()));
+        return;
+    }
+    let over = fan.ending.is_some() || is_complete(root.graph, fan);
+    if over && !fan.has_claims() {
+        actions.push(Action::Close(fan.id));
+        return;
+    }
+    slots(&view, actions);
+}
+
+fn soonest(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<u64> {
+    let slots = fans.values().chain([root.group]).flat_map(|group| group.run.values());
+    let times = slots.filter_map(|slot| match &slot.claim {
+        Some(claim) => Some(claim.lease_until_ms),
+        None => (slot.not_before_ms > 0).then_some(slot.not_before_ms),
+    });
+    let deadline = root.group.root().filter(|_| root.group.ending.is_none()).map(|job| job.deadline_ms);
+    times.chain(deadline).filter(|&time| time > root.now_ms).min()
+}
