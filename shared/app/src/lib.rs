@@ -1,4 +1,5 @@
 //! Use cases of Convoke and the ports that they need.
 
 pub mod model;
+pub mod platform;
 pub mod ports;
