@@ -3,10 +3,11 @@
 use crate::bits::Bits;
 use crate::change::{Change, Field, Set, When};
 use crate::graph::{OnBound, Thread};
-use crate::group::{Balance, Duty, Fan, Group, Order, Scope};
+use crate::group::{Balance, Duty, Ending, Fan, Group, Order, Scope};
 use crate::ids::SlotId;
 use crate::money::Cost;
 use crate::slot::{At, Claim, Slot, Wait};
+use crate::status::StopReason;
 
 use super::{Expansion, Hold, Refusal, View, Worker, ready};
 
@@ -117,7 +118,7 @@ pub fn commit(
     let change = Change::new(view.group.id, format!("{}.c{}", claim.nonce, claim.turn), view.now_ms)
         .when(When::Slot(id, Some(mine.clone())))
         .money(claim.hold, actual + hold + lent, actual);
-    let change = moved(view, id, mine, change, (to, outcome))?;
+    let change = moved(view, id, mine, change, (to, outcome));
     let lends = Balance::between(actual + hold + lent, claim.hold);
     let change = if lent.is_zero() { change } else { change.when(When::Covers(lends)) };
     Ok(match next {
@@ -126,13 +127,13 @@ pub fn commit(
     })
 }
 
-fn moved(view: &View<'_>, id: SlotId, mine: &Slot, change: Change, to: (Advance, &Outcome)) -> Result<Change, Refusal> {
+fn moved(view: &View<'_>, id: SlotId, mine: &Slot, change: Change, to: (Advance, &Outcome)) -> Change {
     let (to, outcome) = to;
     let mut change = if outcome.item_failed { change.set(Set::Failed) } else { change };
     if outcome.branch == Some(false) {
         change = change.set(Set::Bit(Field::No, id.index()));
     }
-    Ok(match to {
+    match to {
         Advance::On(at) | Advance::NextItem(at) => change.set(Set::Slot(id, Some(Slot::new(at)))),
         Advance::Ended => {
             let change = change.set(Set::Slot(id, None)).set(Set::Bit(Field::Done, bit_of(view.group, id)));
@@ -144,8 +145,20 @@ fn moved(view: &View<'_>, id: SlotId, mine: &Slot, change: Change, to: (Advance,
             let open = |change: Change, (group, loan): &(_, _)| change.set(Set::Group(*group, Some(*loan)));
             expansion.fold(change.set(Set::Slot(id, Some(waiting))), open)
         }
-        Advance::NoConsensus => return Err(Refusal::Impossible),
-    })
+        Advance::NoConsensus => {
+            let ended = change.set(Set::Slot(id, None)).set(Set::Bit(Field::Done, bit_of(view.group, id)));
+            without_consensus(view, noted_round(view, id, mine.at, ended), (id, mine.at))
+        }
+    }
+}
+
+fn without_consensus(view: &View<'_>, change: Change, step: (SlotId, At)) -> Change {
+    if view.group.ending.is_some() {
+        return change;
+    }
+    let step = view.group.step(view.graph, step.0, step.1).map(|step| step.to_string());
+    let ending = Ending::new(StopReason::NoConsensus, step, "the loop's rounds are used up");
+    change.when(When::Live).set(Set::Ending(ending))
 }
 
 fn noted_round(view: &View<'_>, id: SlotId, at: At, change: Change) -> Change {

@@ -25,7 +25,7 @@ pub fn fail(view: &View<'_>, id: SlotId, mine: &Slot, actual: Cost, ending: Endi
     let claim = mine.claim.as_ref().ok_or(Refusal::Impossible)?;
     let change = Change::new(view.group.id, format!("{}.f", claim.nonce), view.now_ms)
         .when(When::Slot(id, Some(mine.clone())))
-        .set(Set::Slot(id, None))
+        .set(Set::Slot(id, Some(given_up(mine))))
         .money(claim.hold, actual, actual);
     Ok(if view.group.ending.is_some() { change } else { change.when(When::Live).set(Set::Ending(ending)) })
 }
@@ -47,12 +47,17 @@ pub fn reap(
     let spent = written_off(Some(slot), prior);
     let change = Change::new(view.group.id, mark, view.now_ms)
         .when(When::Slot(id, Some(slot.clone())))
-        .set(Set::Slot(id, None))
+        .set(Set::Slot(id, Some(given_up(slot))))
         .money(claim.hold, spent, spent);
     Ok(match (ending, &view.group.ending) {
         (Some(ending), None) => change.when(When::Live).set(Set::Ending(ending)),
         (_, _) => change,
     })
+}
+
+/// The slot stays, unclaimed, so that it is known how far its thread came.
+fn given_up(slot: &Slot) -> Slot {
+    Slot { claim: None, ..slot.clone() }
 }
 
 /// Takes a quiet group out of the job's list: its money comes back, and with its map's last group the map is done.

@@ -21,6 +21,7 @@
 
 mod claim;
 mod commit;
+mod committed;
 mod ending;
 mod fan;
 mod follow;
@@ -29,6 +30,7 @@ mod sweep;
 
 pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, park, renew};
 pub use commit::{Advance, Next, Outcome, advance, candidate, commit};
+pub use committed::is_committed;
 pub use ending::{close, end, fail, finish, reap};
 pub use fan::{Expansion, List, draw, drawn, expand, new_fan, starve};
 pub use follow::{FollowUp, follow_up};
