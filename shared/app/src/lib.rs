@@ -3,3 +3,5 @@
 pub mod model;
 pub mod platform;
 pub mod ports;
+pub mod script;
+pub mod work;

@@ -1,12 +1,17 @@
 //! What every use case works with: the ports, connected once per process, and the limits of the installation.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use convoke_domain::ids::JobKey;
 use convoke_domain::money::{Cost, MicroUsd};
+use serde_json::Value;
 
 use crate::model::Models;
 use crate::ports::{Bells, Blobs, Env, Events, Groups, Jobs, Keys, Steps, Sweeps};
+use crate::script::Script;
+use crate::work::JobFlow;
 
 /// The connected ports. Cheap to clone.
 #[derive(Clone)]
@@ -61,12 +66,12 @@ impl Default for Limits {
         Self {
             budget_default: Cost { usd: MicroUsd::from_usd(1), tokens: 500_000 },
             budget_max: Cost { usd: MicroUsd::from_usd(1_000), tokens: 500_000_000 },
-            deadline_default: Duration::from_secs(3_600),
-            deadline_max: Duration::from_secs(7 * 86_400),
-            model_timeout: Duration::from_secs(120),
-            in_place_max: Duration::from_secs(60),
+            deadline_default: Duration::from_hours(1),
+            deadline_max: Duration::from_hours(7 * 24),
+            model_timeout: Duration::from_mins(2),
+            in_place_max: Duration::from_mins(1),
             turns_max: 40,
-            presign_ttl: Duration::from_secs(900),
+            presign_ttl: Duration::from_mins(15),
             queue_depth_max: 2_000,
         }
     }
@@ -79,11 +84,47 @@ pub struct Platform {
     pub ports: Ports,
     /// The limits.
     pub limits: Limits,
+    /// Compiled flows of the jobs that this process worked on lately.
+    pub(crate) cache: Arc<FlowCache>,
+    /// How a stored flow becomes a script.
+    pub(crate) compile: Compile,
+}
+
+/// Makes a script of a flow's document and a job's input; `capable` says for what kind of model. An error is the
+/// author's, and final.
+pub type Compile = Arc<dyn Fn(&Value, &Value, bool) -> Result<Box<dyn Script>, String> + Send + Sync>;
+
+/// Compiled flows, the least recently used going first.
+#[derive(Default)]
+pub(crate) struct FlowCache {
+    flows: Mutex<VecDeque<Arc<JobFlow>>>,
+}
+
+/// Most compiled flows that a process keeps.
+const FLOWS_MAX: usize = 64;
+
+impl FlowCache {
+    pub(crate) fn get(&self, key: &JobKey) -> Option<Arc<JobFlow>> {
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = flows.iter().position(|flow| flow.key == *key)?;
+        let flow = flows.remove(index)?;
+        flows.push_back(Arc::clone(&flow));
+        Some(flow)
+    }
+
+    pub(crate) fn put(&self, flow: Arc<JobFlow>) {
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.retain(|other| other.key != flow.key);
+        if flows.len() >= FLOWS_MAX {
+            flows.pop_front();
+        }
+        flows.push_back(flow);
+    }
 }
 
 impl Platform {
     /// A platform over these ports.
-    pub const fn new(ports: Ports, limits: Limits) -> Self {
-        Self { ports, limits }
+    pub fn new(ports: Ports, limits: Limits, compile: Compile) -> Self {
+        Self { ports, limits, cache: Arc::default(), compile }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::BlobKey;
-use crate::model::{Message, ModelAnswer, Usage};
+use crate::model::Usage;
 
 /// A value that stands in its item, or in object storage where it is large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,16 @@ pub enum Payload {
         /// How large.
         bytes: u64,
     },
+}
+
+impl Payload {
+    /// About how many bytes of JSON it has.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Inline(value) => value.to_string().len() as u64,
+            Self::Blob { bytes, .. } => *bytes,
+        }
+    }
 }
 
 /// The constant part of the job's own item: what every list and card shows.
@@ -157,9 +167,9 @@ pub struct TurnRecord {
     pub turn: u32,
     /// The attempt that paid for it.
     pub attempt: u32,
-    /// The model's answer: [`ModelAnswer`] as JSON.
+    /// The model's answer: [`ModelAnswer`](crate::model::ModelAnswer) as JSON.
     pub answer: Payload,
-    /// What the model was told next (tool results or findings): `Vec<`[`Message`]`>` as JSON.
+    /// What the model was told next (tool results or findings): a list of [`Message`](crate::model::Message)s as JSON.
     pub replies: Payload,
     /// What it cost.
     pub cost: Cost,
@@ -298,16 +308,4 @@ pub enum EventKind {
         /// The group's sum.
         spent: Cost,
     },
-}
-
-impl TurnRecord {
-    /// The answer and replies of an inline record; payloads in storage have to be loaded first.
-    pub fn inline(&self) -> Option<(ModelAnswer, Vec<Message>)> {
-        match (&self.answer, &self.replies) {
-            (Payload::Inline(answer), Payload::Inline(replies)) => {
-                Some((serde_json::from_value(answer.clone()).ok()?, serde_json::from_value(replies.clone()).ok()?))
-            }
-            _ => None,
-        }
-    }
 }

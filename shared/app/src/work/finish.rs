@@ -1,0 +1,270 @@
+//! The finish step: what was made is delivered, however the job ended; then the job is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Write};
+
+use bytes::Bytes;
+use convoke_domain::decide;
+use convoke_domain::graph::Work as NodeWork;
+use convoke_domain::group::{Fan, Group, LANES_PER_GROUP, Order, Scope};
+use convoke_domain::ids::{GroupId, StepId};
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::report::{self, Line};
+use super::shift::{Held, Lead, Shift};
+use super::{WorkError, store_value, unexpected};
+use crate::ports::{Applied, FileRef, Manifest, StepRecord};
+use crate::script::NewFile;
+
+/// Results per page.
+const PAGE: u32 = 200;
+/// Content of an archive; a larger job is delivered file by file.
+const ARCHIVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Lines of the report's table of steps.
+const REPORT_LINES_MAX: usize = 500;
+/// The pause after which a finish that failed is tried again, at first.
+const RETRY_MS: u64 = 5_000;
+
+/// What the committed results of a job come to.
+#[derive(Default)]
+struct Harvest {
+    files: BTreeMap<String, FileRef>,
+    lines: Vec<Line>,
+    steps: u64,
+    warnings: Vec<String>,
+    loops_bounded: BTreeSet<String>,
+}
+
+impl Shift<'_> {
+    /// Delivers and ends the job. A finish that fails is tried again, with growing pauses, until it succeeds.
+    pub async fn finish(&mut self, held: &Held) -> Result<Vec<Lead>, WorkError> {
+        match self.deliver(held).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the finish failed and is tried again");
+                self.retry_finish(held).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn retry_finish(&self, held: &Held) -> Result<(), WorkError> {
+        let pause_ms = (RETRY_MS << held.mine.attempt.min(8)).min(900_000);
+        let retry = (decide::Attempt::Counts, self.now_ms() + pause_ms);
+        let change =
+            decide::give_back(&self.view(&held.group), held.slot, &held.mine, convoke_domain::money::Cost::ZERO, retry)
+                .map_err(|refusal| unexpected(self.key(), &refusal))?;
+        if let Applied::Done(_) = self.platform.ports.groups.apply(self.key(), &change).await? {
+            let ring = self.ring_of((GroupId::Root, held.slot), pause_ms);
+            self.platform.ports.bells.ring(&[ring]).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, held: &Held) -> Result<(), WorkError> {
+        if self.platform.ports.steps.fetch(self.key(), &finished()).await?.results.is_empty() {
+            let record = self.final_record(held).await?;
+            self.platform.ports.steps.put_result(self.key(), &record).await?;
+        }
+        let change = decide::finish(&self.view(&held.group), &held.mine).map_err(|r| unexpected(self.key(), &r))?;
+        match self.platform.ports.groups.apply(self.key(), &change).await? {
+            Applied::Done(root) => {
+                let reason = root.ending.as_ref().map_or("", |ending| ending.reason.as_str());
+                tracing::info!(stop_reason = reason, usd = %root.spent.usd, tokens = root.spent.tokens, "job ended");
+                Ok(())
+            }
+            Applied::Conflict(_) | Applied::Missing => Ok(()),
+        }
+    }
+
+    async fn final_record(&self, held: &Held) -> Result<StepRecord, WorkError> {
+        let groups = self.all_groups(&held.group).await?;
+        let harvest = self.harvest(&groups).await?;
+        let manifest = self.manifest(held, harvest).await?;
+        let mut record = self.blank(held);
+        let step = held.step.to_string();
+        record.output =
+            store_value(&*self.platform.ports.blobs, self.key(), (&step, held.mine.attempt, "manifest"), &manifest)
+                .await?;
+        Ok(record)
+    }
+
+    /// Every group of the job, closed ones, too.
+    async fn all_groups(&self, root: &Group) -> Result<BTreeMap<GroupId, Group>, WorkError> {
+        let maps = self.job.graph().nodes.iter().enumerate().filter(|(_, node)| matches!(node.work, NodeWork::Map(_)));
+        let firsts: Vec<GroupId> = maps.filter_map(|(node, _)| Some(fan(u16::try_from(node).ok()?, 0))).collect();
+        let mut groups = self.platform.ports.groups.load_groups(self.key(), &firsts).await?;
+        let rest: Vec<GroupId> = groups.values().flat_map(others).collect();
+        if !rest.is_empty() {
+            groups.extend(self.platform.ports.groups.load_groups(self.key(), &rest).await?);
+        }
+        groups.insert(GroupId::Root, root.clone());
+        Ok(groups)
+    }
+
+    async fn harvest(&self, groups: &BTreeMap<GroupId, Group>) -> Result<Harvest, WorkError> {
+        let mut harvest = Harvest::default();
+        let mut after: Option<StepId> = None;
+        loop {
+            let page = self.platform.ports.steps.results(self.key(), None, after.as_ref(), PAGE).await?;
+            let last = page.len() < PAGE as usize;
+            after = page.last().map(|record| record.step.clone());
+            for record in &page {
+                if decide::is_committed(self.job.graph(), groups, &record.step) {
+                    self.reap_record(record, &mut harvest);
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        harvest.lines.sort_by_key(|line| line.started_ms);
+        harvest.lines.truncate(REPORT_LINES_MAX);
+        for task in &harvest.loops_bounded {
+            harvest.warnings.push(format!("{task}: the loop's rounds were used up before its condition held"));
+        }
+        Ok(harvest)
+    }
+
+    fn reap_record(&self, record: &StepRecord, harvest: &mut Harvest) {
+        harvest.steps += 1;
+        if let Some(error) = &record.progress.error {
+            harvest.warnings.push(format!("{} failed: {error}", record.step));
+        }
+        if self.is_bounded(record) {
+            harvest.loops_bounded.insert(self.loop_name(record));
+        }
+        if harvest.lines.len() < REPORT_LINES_MAX * 4 {
+            harvest.lines.push(Line::of(record));
+        }
+        for file in &record.files {
+            self.keep(file, record, harvest);
+        }
+    }
+
+    /// Whether the record is that of a loop's last round whose `until` didn't hold.
+    fn is_bounded(&self, record: &StepRecord) -> bool {
+        let thread = self.job.graph().nodes.iter().map(convoke_domain::graph::Node::thread);
+        let looped =
+            thread.filter(|thread| thread.looped).find(|t| t.tasks.iter().any(|task| task.id == record.step.task));
+        looped
+            .is_some_and(|thread| record.progress.until == Some(false) && record.step.round == Some(thread.rounds_max))
+    }
+
+    fn loop_name(&self, record: &StepRecord) -> String {
+        let has = |id: &str| id == record.step.task;
+        let node = self.job.graph().nodes.iter().find(|node| node.thread().tasks.iter().any(|task| has(&task.id)));
+        let name = node.map_or(record.step.task.as_str(), |node| node.id.as_str());
+        record.step.item.map_or_else(|| name.to_owned(), |item| format!("{name}[{item}]"))
+    }
+
+    /// Keeps the file of the step that stands later; two that know nothing of each other are a conflict.
+    fn keep(&self, file: &FileRef, record: &StepRecord, harvest: &mut Harvest) {
+        let rank = |step: &str| self.rank(step);
+        match harvest.files.get(&file.path) {
+            Some(other) if other.sha256 != file.sha256 => {
+                let (ours, theirs) = (rank(&file.step), rank(&other.step));
+                if ours.0 == theirs.0 && file.step.split('@').next() != other.step.split('@').next() {
+                    let (kept, left) =
+                        if ours >= theirs { (&file.step, &other.step) } else { (&other.step, &file.step) };
+                    harvest
+                        .warnings
+                        .push(format!("{}: written by {left} and by {kept}; the latter is kept", file.path));
+                }
+                if ours >= theirs {
+                    harvest.files.insert(file.path.clone(), file.clone());
+                }
+            }
+            Some(_) => {}
+            None => {
+                debug_assert_eq!(file.step, record.step.to_string(), "a file names its step");
+                harvest.files.insert(file.path.clone(), file.clone());
+            }
+        }
+    }
+
+    /// Where a step stands in the flow: its node's place in the order, then what its name says of item and round.
+    fn rank(&self, step: &str) -> (usize, u32, u32, usize) {
+        let graph = self.job.graph();
+        let task = step.split(['[', '@']).next().unwrap_or(step);
+        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let item = number(step.split_once('[').and_then(|(_, rest)| rest.split(']').next()));
+        let round = number(step.split_once('@').map(|(_, round)| round));
+        let place = graph.order().into_iter().enumerate().find_map(|(place, index)| {
+            let node = &graph.nodes[index];
+            let position = node.thread().tasks.iter().position(|other| other.id == task);
+            position.or_else(|| (node.id == task).then_some(0)).map(|position| (place, position))
+        });
+        let (place, position) = place.unwrap_or((usize::MAX, 0));
+        (place, item, round, position)
+    }
+
+    async fn manifest(&self, held: &Held, harvest: Harvest) -> Result<Manifest, WorkError> {
+        let Harvest { mut files, lines, steps, warnings, .. } = harvest;
+        let tree = report::tree(files.keys().map(String::as_str).chain(["REPORT.md", "PROJECT_TREE.txt"]));
+        let facts = report::Facts {
+            root: &held.group,
+            flow: &self.job,
+            lines: &lines,
+            steps,
+            warnings: &warnings,
+            files: &files,
+        };
+        let report = report::report(&facts);
+        let texts = [("PROJECT_TREE.txt", "text/plain", tree), ("REPORT.md", "text/markdown", report)];
+        for (path, media_type, text) in texts {
+            let file = NewFile { path: path.to_owned(), media_type: media_type.to_owned(), bytes: Bytes::from(text) };
+            self.add(held, &file, &mut files).await?;
+        }
+        let mut warnings = warnings;
+        let size: u64 = files.values().map(|file| file.bytes).sum();
+        if size <= ARCHIVE_BYTES_MAX {
+            let bytes = self.archive(&files).await?;
+            let file = NewFile { path: "archive.zip".to_owned(), media_type: "application/zip".to_owned(), bytes };
+            self.add(held, &file, &mut files).await?;
+        } else {
+            warnings.push(format!("no archive was made: the files have {size} bytes, more than {ARCHIVE_BYTES_MAX}"));
+        }
+        Ok(Manifest { v: 1, files: files.into_values().collect(), warnings })
+    }
+
+    async fn add(&self, held: &Held, file: &NewFile, files: &mut BTreeMap<String, FileRef>) -> Result<(), WorkError> {
+        let step = held.step.to_string();
+        let stored = self.platform.store_file(self.key(), (&step, held.mine.attempt), file).await?;
+        files.insert(file.path.clone(), stored);
+        Ok(())
+    }
+
+    async fn archive(&self, files: &BTreeMap<String, FileRef>) -> Result<Bytes, WorkError> {
+        let corrupt = |detail: String| WorkError::Corrupt { job: self.key().to_string(), detail };
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        for file in files.values() {
+            let content = self.platform.ports.blobs.get(&file.key).await?;
+            let content = content.ok_or_else(|| corrupt(format!("object {} is missing", file.key)))?;
+            zip.start_file(file.path.as_str(), options).map_err(|error| corrupt(error.to_string()))?;
+            zip.write_all(&content).map_err(|error| corrupt(error.to_string()))?;
+        }
+        let cursor = zip.finish().map_err(|error| corrupt(error.to_string()))?;
+        Ok(Bytes::from(cursor.into_inner()))
+    }
+}
+
+fn finished() -> crate::ports::Reads {
+    crate::ports::Reads { results: vec![StepId::finish()], ..crate::ports::Reads::default() }
+}
+
+const fn fan(node: u16, part: u16) -> GroupId {
+    GroupId::Fan { node, part }
+}
+
+/// The groups of the same map beside its first one.
+fn others(first: &Group) -> Vec<GroupId> {
+    let (GroupId::Fan { node, .. }, Scope::Fan(Fan { order: Order::Lanes { stride, .. }, .. })) =
+        (first.id, &first.scope)
+    else {
+        return Vec::new();
+    };
+    (1..stride.div_ceil(LANES_PER_GROUP)).filter_map(|part| Some(fan(node, u16::try_from(part).ok()?))).collect()
+}

@@ -1,0 +1,49 @@
+//! A job's flow, loaded and compiled once per process.
+
+use std::sync::Arc;
+
+use convoke_domain::graph::Graph;
+use convoke_domain::ids::JobKey;
+use serde_json::Value;
+
+use super::{WorkError, load_value};
+use crate::platform::Platform;
+use crate::ports::{Definition, Reads};
+use crate::script::Script;
+
+/// What a worker has to know of a job that never changes.
+pub struct JobFlow {
+    /// Which job.
+    pub key: JobKey,
+    /// As submitted.
+    pub definition: Definition,
+    /// Its input.
+    pub input: Arc<Value>,
+    /// Its flow, compiled with its input.
+    pub script: Box<dyn Script>,
+}
+
+impl JobFlow {
+    /// The flow's shape.
+    pub fn graph(&self) -> &Graph {
+        self.script.graph()
+    }
+}
+
+impl Platform {
+    /// The job's flow, from this process's cache where it is there; `None` where the tenant has no such job.
+    pub async fn job_flow(&self, key: &JobKey) -> Result<Option<Arc<JobFlow>>, WorkError> {
+        if let Some(flow) = self.cache.get(key) {
+            return Ok(Some(flow));
+        }
+        let reads = Reads { definition: true, ..Reads::default() };
+        let Some(definition) = self.ports.steps.fetch(key, &reads).await?.definition else { return Ok(None) };
+        let document: Value = load_value(&*self.ports.blobs, key, &definition.flow).await?;
+        let input: Value = load_value(&*self.ports.blobs, key, &definition.input).await?;
+        let script = (self.compile)(&document, &input, definition.capable)
+            .map_err(|detail| WorkError::Corrupt { job: key.to_string(), detail })?;
+        let flow = Arc::new(JobFlow { key: key.clone(), definition, input: Arc::new(input), script });
+        self.cache.put(Arc::clone(&flow));
+        Ok(Some(flow))
+    }
+}

@@ -1,0 +1,166 @@
+//! Looking at a job as a whole: what is overdue is done, what may go on is rung.
+
+use std::collections::BTreeMap;
+
+use convoke_domain::change::{Change, Set};
+use convoke_domain::decide::{self, Action, Prior, Sweep, View};
+use convoke_domain::group::Group;
+use convoke_domain::ids::{GroupId, JobKey};
+
+use super::shift::Shift;
+use super::{Until, WorkError};
+use crate::platform::Platform;
+use crate::ports::{Applied, Bell, Ring};
+
+/// Shards of the due index.
+const SHARDS: u8 = 16;
+/// Jobs of a shard that one tick looks at.
+const JOBS_PER_SHARD: u32 = 100;
+/// How often one look acts and looks again.
+const LOOKS_MAX: u32 = 8;
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// Jobs that were due.
+    pub jobs: u32,
+    /// Jobs that couldn't be looked at; they stay due.
+    pub failed: u32,
+}
+
+/// Whether slots that may simply be claimed are rung, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ringing {
+    All,
+    LostOnly,
+}
+
+impl Platform {
+    /// Looks at every job that is due (law 8). A job that can't be looked at doesn't keep the others waiting.
+    pub async fn tick(&self, now_ms: u64) -> Result<TickReport, WorkError> {
+        let deep = self.ports.bells.depth().await? > self.limits.queue_depth_max;
+        let ringing = if deep { Ringing::LostOnly } else { Ringing::All };
+        let mut report = TickReport::default();
+        for shard in 0..SHARDS {
+            for key in self.ports.sweeps.due(shard, now_ms, JOBS_PER_SHARD).await? {
+                report.jobs += 1;
+                if let Err(error) = self.look_and_reschedule(&key, ringing).await {
+                    report.failed += 1;
+                    tracing::error!(job = %key, error = &error as &dyn std::error::Error, "a job can't be looked at");
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Looks at one job now, without moving its next look. Idempotent.
+    pub async fn look(&self, key: &JobKey) -> Result<(), WorkError> {
+        self.look_with(key, Ringing::All).await.map(drop)
+    }
+
+    async fn look_and_reschedule(&self, key: &JobKey, ringing: Ringing) -> Result<(), WorkError> {
+        let Some(job) = self.job_flow(key).await? else { return Ok(()) };
+        let shift = Shift::new(self, job, Until { deadline_ms: 0 });
+        let Some((root, fans)) = self.state(key).await? else { return Ok(()) };
+        let sweep = decide::sweep(&shift.view(&root), &fans);
+        let due = sweep.map_or(Set::Due { due_ms: None, swept_ver: root.ver, pause_ms: 0 }, |sweep| Set::Due {
+            due_ms: Some(sweep.due_ms),
+            swept_ver: sweep.swept_ver,
+            pause_ms: sweep.pause_ms,
+        });
+        let over = matches!(due, Set::Due { due_ms: None, .. });
+        // `due` moves before anything is rung: a bell that kills its process doesn't ring every minute.
+        let change = Change::new(GroupId::Root, self.ports.env.nonce(), shift.now_ms()).set(due);
+        self.ports.groups.apply(key, &change).await?;
+        if over { Ok(()) } else { self.look_with(key, ringing).await.map(drop) }
+    }
+
+    async fn look_with(&self, key: &JobKey, ringing: Ringing) -> Result<(), WorkError> {
+        let Some(job) = self.job_flow(key).await? else { return Ok(()) };
+        let shift = Shift::new(self, job, Until { deadline_ms: 0 });
+        for _ in 0..LOOKS_MAX {
+            let Some((root, fans)) = self.state(key).await? else { return Ok(()) };
+            let Some(Sweep { actions, .. }) = decide::sweep(&shift.view(&root), &fans) else { return Ok(()) };
+            let (rings, acts): (Vec<Action>, Vec<Action>) =
+                actions.into_iter().partition(|action| matches!(action, Action::Ring(..) | Action::RingSolo(..)));
+            if acts.is_empty() {
+                return self.ring_all(key, &rings, ringing).await;
+            }
+            for act in acts {
+                shift.act(&root, &fans, act).await?;
+            }
+        }
+        // So much changes at once that others are at work; what is left is due again in a minute.
+        Ok(())
+    }
+
+    async fn state(&self, key: &JobKey) -> Result<Option<(Group, BTreeMap<GroupId, Group>)>, WorkError> {
+        let groups = &self.ports.groups;
+        let Some(root) = groups.load_groups(key, &[GroupId::Root]).await?.remove(&GroupId::Root) else {
+            return Ok(None);
+        };
+        let open: Vec<GroupId> = root.root().map(|job| job.groups.keys().copied().collect()).unwrap_or_default();
+        let fans = if open.is_empty() { BTreeMap::new() } else { groups.load_groups(key, &open).await? };
+        Ok(Some((root, fans)))
+    }
+
+    async fn ring_all(&self, key: &JobKey, rings: &[Action], ringing: Ringing) -> Result<(), WorkError> {
+        let ring = |action: &Action| match *action {
+            Action::RingSolo(group, slot) => Some((group, slot, true)),
+            Action::Ring(group, slot) if ringing == Ringing::All => Some((group, slot, false)),
+            _ => None,
+        };
+        let bell = |(group, slot, solo)| Ring {
+            bell: Bell { v: 1, key: key.clone(), group, slot: Some(slot) },
+            delay_s: 0,
+            solo,
+        };
+        let rings: Vec<Ring> = rings.iter().filter_map(ring).map(bell).collect();
+        if rings.is_empty() { Ok(()) } else { Ok(self.ports.bells.ring(&rings).await?) }
+    }
+
+    /// Asks for a look at the job.
+    pub(super) async fn ring_look(&self, key: &JobKey) -> Result<(), WorkError> {
+        let bell = Bell { v: 1, key: key.clone(), group: GroupId::Root, slot: None };
+        Ok(self.ports.bells.ring(&[Ring { bell, delay_s: 0, solo: false }]).await?)
+    }
+}
+
+impl Shift<'_> {
+    async fn act(&self, root: &Group, fans: &BTreeMap<GroupId, Group>, act: Action) -> Result<(), WorkError> {
+        let env = &self.platform.ports.env;
+        let view_of = |id: &GroupId| if *id == GroupId::Root { Some(root) } else { fans.get(id) };
+        let change = match act {
+            Action::End(ending) => decide::end(&self.view(root), ending, env.nonce()).ok(),
+            Action::EndGroup(id, ending) => {
+                fans.get(&id).and_then(|fan| decide::end(&self.view(fan), ending, env.nonce()).ok())
+            }
+            Action::Draw(id) => fans.get(&id).and_then(|fan| {
+                let lent = root.root()?.groups.get(&id)?.lent;
+                decide::drawn(fan, lent, env.nonce(), self.now_ms())
+            }),
+            Action::Reap(id, slot) => view_of(&id).and_then(|group| {
+                let view: View<'_> = self.view(group);
+                decide::reap(&view, slot, Prior::Unknown, None, env.nonce()).ok()
+            }),
+            Action::PutGroup(id) => {
+                self.put_missing_group(id).await?;
+                None
+            }
+            Action::Close(id) => {
+                if let Some(fan) = fans.get(&id) {
+                    let leads = self.close(fan).await?;
+                    self.ring(&leads).await?;
+                }
+                None
+            }
+            Action::Ring(..) | Action::RingSolo(..) => None,
+        };
+        if let Some(change) = change
+            && let Applied::Conflict(_) = self.platform.ports.groups.apply(self.key(), &change).await?
+        {
+            tracing::debug!(job = %self.key(), "somebody else was faster");
+        }
+        Ok(())
+    }
+}
