@@ -1,0 +1,71 @@
+//! The single table.
+//!
+//! | pk | sk | holds |
+//! |---|---|---|
+//! | `T#tenant#J#job` | `J` | the job: its group, its head, its row (`GSI1`), when it is due (`GSI2`) |
+//! | | `D` | the definition |
+//! | | `G#nnn#nn` | a group of a map |
+//! | | `S#task#item#round` | a result |
+//! | | `T#task#item#round#turn` | a turn |
+//! | | `M#nnn#nnnnn` | a chunk of a map's list |
+//! | | `E`, `E#nnnnnnnnnn` | the events' counter (number, versions seen per group), an event |
+//! | `T#tenant` | `I#hash`, `K#hash` | a caller's idempotency key (expires), an API key of the tenant |
+//! | `KEY#hash` | `-` | an API key |
+//!
+//! Every item carries `v`, the version of its shape. Items that are put once hold one JSON text in `b`; groups, which
+//! are rewritten, have attributes with short names (see `schema::attr`), about 1 KiB in all.
+//!
+//! Units below are per request, for items of up to 1 KB written and 4 KB read (wu, ru; larger ones in proportion):
+//!
+//! | what | request | units |
+//! |---|---|---|
+//! | claim, journal, commit, any change | `UpdateItem`, condition, all new values; all old ones on a failed condition | 1 wu; +1 where the row changes (status: three times a job), +2 where the due time moves |
+//! | put a group, a result, a turn | `PutItem` if absent; the stored one on a failed condition | 1 wu |
+//! | load for a step | `BatchGetItem`, consistent, up to 100 keys | 1 ru per item |
+//! | load groups | the same | 1 ru per group |
+//! | put a list's chunks | `BatchWriteItem` by 25 | 1 wu per KB |
+//! | results, turns, events in order | `Query` on the partition, consistent | 1 ru per 4 KB |
+//! | submit | `TransactWriteItems`: `J`, `D`, `I#hash` | 2 wu per item, +2 for the indexes; a repeat also reads `I#hash`: 1 ru |
+//! | one job | `GetItem`, consistent | 1 ru |
+//! | list jobs | `Query` on `GSI1`, backwards | 0.5 ru per 4 KB of rows |
+//! | jobs that are due | `Query` on `GSI2`, by shard and time | 0.5 ru per 4 KB of keys |
+//! | whose key | `GetItem`, consistent | 1 ru |
+//! | put, delete a key | `TransactWriteItems`: both items | 4 wu |
+//! | append events | `GetItem` of the counter, `TransactWriteItems`: counter and up to 90 events | 1 ru, 2 wu per item |
+
+mod change;
+mod events;
+mod expression;
+mod group;
+mod groups;
+mod item;
+mod jobs;
+mod keys;
+mod requests;
+mod schema;
+mod steps;
+mod stream;
+mod sweeps;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::jitter::Jitter;
+pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
+pub use stream::group_from_stream_image;
+
+/// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys` and `Events`. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DynamoTable {
+    client: Client,
+    table: String,
+    jitter: Arc<Jitter>,
+}
+
+impl DynamoTable {
+    /// The table of that name (see [`table_definition`]); `seed` draws the pauses between tries.
+    pub fn new(client: Client, table: impl Into<String>, seed: u64) -> Self {
+        Self { client, table: table.into(), jitter: Arc::new(Jitter::new(seed)) }
+    }
+}

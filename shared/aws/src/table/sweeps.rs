@@ -1,0 +1,41 @@
+//! `Sweeps`: what is due, of all tenants.
+
+use async_trait::async_trait;
+use convoke_app::ports::{PortError, Sweeps};
+use convoke_domain::ids::JobKey;
+
+use super::DynamoTable;
+use super::expression::Placeholders;
+use super::item::{Fields, Item, number, text};
+use super::schema::{self, GPK2, GSI2, GSK2, PK};
+
+const DUE: &str = "the table (reading what is due)";
+
+#[async_trait]
+impl Sweeps for DynamoTable {
+    async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError> {
+        let mut some = Placeholders::default();
+        let condition = format!(
+            "{}={} AND {}<={}",
+            some.name(GPK2),
+            some.value(text(schema::due_pk(shard))),
+            some.name(GSK2),
+            some.value(number(now_ms)),
+        );
+        let (names, values) = some.finish();
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(GSI2)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.pages(DUE, query, limit as usize).await?.iter().map(job_of).collect()
+    }
+}
+
+fn job_of(item: &Item) -> Result<JobKey, PortError> {
+    let fields = Fields::of_index(item);
+    schema::job_of_pk(fields.text(PK)?).ok_or_else(|| fields.corrupt(PK, "no job's partition"))
+}
