@@ -3,9 +3,11 @@
 //!
 //! No clock, no randomness and no environment here: settings come in as data. Retries and money are the use cases'.
 
+pub mod bedrock;
 mod bounded;
 pub mod openai;
 pub mod prices;
+pub mod registry;
 pub mod secret;
 pub mod structured;
 mod text;

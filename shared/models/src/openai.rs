@@ -22,10 +22,11 @@ use serde_json::Value;
 
 use crate::secret::Secret;
 use crate::structured::envelope::{Envelope, SchemaMode};
+use crate::text::chain;
 use answer::Reading;
 use body::Body;
 use dialect::{Dialect, TokenField};
-use failure::Refusal;
+use failure::{DETAIL_BYTES_MAX, Refusal};
 
 /// Requests that one call may put until the provider takes one; all but the last are refused, and so not billed.
 const TRIES_MAX: usize = 6;
@@ -176,7 +177,7 @@ impl OpenAi {
     fn unsent(&self, error: reqwest::Error) -> ModelError {
         let is_connect = error.is_connect();
         let is_builder = error.is_builder();
-        let detail = self.endpoint.auth.redact(&failure::chain(&error.without_url()));
+        let detail = self.endpoint.auth.redact(&chain(&error.without_url(), DETAIL_BYTES_MAX));
         match (is_connect, is_builder) {
             (true, _) => ModelError::Unreachable { detail },
             (_, true) => ModelError::Refused { detail },

@@ -1,5 +1,7 @@
 //! Text of others, made fit to be shown.
 
+use std::error::Error;
+
 /// The first `bytes_max` bytes at most, on one line, without control characters.
 pub(crate) fn short(text: &str, bytes_max: usize) -> String {
     let mut kept = String::new();
@@ -11,6 +13,20 @@ pub(crate) fn short(text: &str, bytes_max: usize) -> String {
         kept.push(c);
     }
     kept
+}
+
+/// An error with its causes, as far as they say something new.
+pub(crate) fn chain(error: &dyn Error, bytes_max: usize) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    short(&told, bytes_max)
 }
 
 #[cfg(test)]

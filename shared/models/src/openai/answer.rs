@@ -45,12 +45,7 @@ pub(super) struct Reading {
 impl Reading {
     /// An upper bound of the tokens of all that was written.
     pub(super) fn written_tokens_bound(&self) -> u64 {
-        let calls = self
-            .draft
-            .tool_calls
-            .iter()
-            .map(|call| tokens_bound(&call.name) + tokens_bound(&call.arguments.to_string()));
-        tokens_bound(&self.draft.text) + tokens_bound(&self.thought) + calls.sum::<u64>()
+        self.draft.tokens_bound() + tokens_bound(&self.thought)
     }
 }
 

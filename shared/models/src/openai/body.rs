@@ -5,7 +5,8 @@ use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 
 use super::answer::ReadError;
-use super::failure;
+use super::failure::DETAIL_BYTES_MAX;
+use crate::text::chain;
 
 /// Bytes of an answer; what is longer is cut off and fails.
 pub(super) const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -30,7 +31,7 @@ impl Body {
     /// The next bytes, `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         let chunk = self.response.chunk().await;
-        let chunk = chunk.map_err(|error| ReadError::Unreadable(failure::chain(&error.without_url())))?;
+        let chunk = chunk.map_err(|error| ReadError::Unreadable(chain(&error.without_url(), DETAIL_BYTES_MAX)))?;
         self.bytes_read += chunk.as_ref().map_or(0, Bytes::len);
         if self.bytes_read > BODY_BYTES_MAX {
             return Err(ReadError::Unreadable(format!("the answer is longer than {BODY_BYTES_MAX} bytes")));

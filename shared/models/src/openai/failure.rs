@@ -1,6 +1,5 @@
 //! What a provider says when it doesn't answer, and which error of the port that is.
 
-use std::error::Error;
 use std::time::Duration;
 
 use convoke_app::model::ModelError;
@@ -17,7 +16,7 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const MESSAGE_BYTES_MAX: usize = 2_000;
 
 /// Bytes of a provider's message that are passed on.
-const DETAIL_BYTES_MAX: usize = 300;
+pub(super) const DETAIL_BYTES_MAX: usize = 300;
 
 /// The longest wait that is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
@@ -166,20 +165,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         seconds(after, 1.0).or_else(|| by_date(after))
     });
     wait.map(|wait| wait.min(RETRY_AFTER_MAX))
-}
-
-/// An error with its causes, as far as they say something new.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        cause = error.source();
-    }
-    short(&told, DETAIL_BYTES_MAX)
 }
 
 #[cfg(test)]

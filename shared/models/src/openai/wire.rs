@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::dialect::Dialect;
 use super::{Asked, Endpoint, Flavor};
-use crate::structured::envelope::{ANSWER_TOOL_DESCRIPTION, Envelope, SchemaMode, is_strict};
+use crate::structured::envelope::{ANSWER_TOOL_DESCRIPTION, Envelope, SchemaMode, is_strict, object_arguments};
 
 /// The body of a request in one dialect.
 pub(super) fn body(endpoint: &Endpoint, profile: &ModelProfile, asked: Asked<'_>, is_stream: bool) -> Value {
@@ -126,9 +126,4 @@ fn message(message: &Message) -> Value {
 fn call(call: &ToolCall) -> Value {
     let arguments = object_arguments(&call.arguments).to_string();
     json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
-}
-
-/// Arguments as the object that servers insist on, also where a model once wrote something else.
-pub(crate) fn object_arguments(arguments: &Value) -> Value {
-    if arguments.is_object() { arguments.clone() } else { json!({ "input": arguments }) }
 }

@@ -1,6 +1,7 @@
 //! How a schema is put to a provider, and how the answer comes back out of it.
 
 use convoke_app::model::{Finish, ModelRequest, ToolCall};
+use convoke_domain::money::tokens_bound;
 use serde_json::{Map, Value, json};
 
 use super::extract_json;
@@ -113,6 +114,19 @@ pub struct Draft {
     pub tool_calls: Vec<ToolCall>,
     /// Why it stopped.
     pub finish: Finish,
+}
+
+impl Draft {
+    /// An upper bound of the tokens that were written.
+    pub fn tokens_bound(&self) -> u64 {
+        let call = |call: &ToolCall| tokens_bound(&call.name) + tokens_bound(&call.arguments.to_string());
+        tokens_bound(&self.text) + self.tool_calls.iter().map(call).sum::<u64>()
+    }
+}
+
+/// Arguments as the object that servers insist on, also where a model once wrote something else.
+pub fn object_arguments(arguments: &Value) -> Value {
+    if arguments.is_object() { arguments.clone() } else { json!({ "input": arguments }) }
 }
 
 /// Whether every object of a schema names all its properties as required and forbids others, which the strict modes of
