@@ -1,6 +1,6 @@
 //! Money for a step that what is left in its group doesn't cover.
 
-use convoke_domain::decide::{self, Refusal};
+use convoke_domain::decide::{self, Prior, Refusal};
 use convoke_domain::group::{Balance, Ending, Group};
 use convoke_domain::ids::{GroupId, SlotId};
 use convoke_domain::money::Cost;
@@ -13,13 +13,18 @@ use crate::ports::Applied;
 impl Shift<'_> {
     /// Looks for `need`: answers the group as it is once the claim may be tried again, or nothing where the slot has to
     /// wait for others' money, or where there is none any more and the job ends.
-    pub async fn seek_funds(&self, group: &Group, slot: SlotId, need: Cost) -> Result<Option<Group>, WorkError> {
+    pub async fn seek_funds(
+        &self,
+        group: &Group,
+        slot: SlotId,
+        (need, prior): (Cost, Prior),
+    ) -> Result<Option<Group>, WorkError> {
         if group.root().is_none()
             && let Some(fed) = self.draw(group, need).await?
         {
             return Ok(Some(fed));
         }
-        let Some(parked) = self.park(group, slot).await? else { return Ok(None) };
+        let Some(parked) = self.park(group, slot, prior).await? else { return Ok(None) };
         if parked.left.covers(Balance::of(need)) {
             return Ok(Some(parked));
         }
@@ -64,8 +69,8 @@ impl Shift<'_> {
     }
 
     /// Marks the slot as waiting for money; nothing where it isn't waiting any more.
-    async fn park(&self, group: &Group, slot: SlotId) -> Result<Option<Group>, WorkError> {
-        match decide::park(&self.view(group), slot, self.platform.ports.env.nonce()) {
+    async fn park(&self, group: &Group, slot: SlotId, prior: Prior) -> Result<Option<Group>, WorkError> {
+        match decide::park(&self.view(group), slot, prior, self.platform.ports.env.nonce()) {
             Ok(change) => match self.platform.ports.groups.apply(self.key(), &change).await? {
                 Applied::Done(group) | Applied::Conflict(group) => Ok(Some(group)),
                 Applied::Missing => Ok(None),

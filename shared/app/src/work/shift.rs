@@ -146,14 +146,14 @@ impl<'p> Shift<'p> {
             }
             let Some((step, prepared)) = self.prepare(&group, slot, None).await? else { return Ok(None) };
             let worker = Worker { nonce: self.platform.ports.env.nonce(), lease_until_ms: self.lease_until_ms() };
-            let hold = prepared.hold;
-            match decide::claim(&self.view(&group), slot, &worker, hold, prepared.prior) {
+            let (hold, prior) = (prepared.hold, prepared.prior);
+            match decide::claim(&self.view(&group), slot, &worker, hold, prior) {
                 Ok(change) => match self.platform.ports.groups.apply(self.key(), &change).await? {
                     Applied::Done(after) => return Ok(self.held(after, slot, (step, prepared), &worker)),
                     Applied::Conflict(now) => group = now,
                     Applied::Missing => return Ok(None),
                 },
-                Err(Refusal::Unaffordable) => match self.seek_funds(&group, slot, hold.cost).await? {
+                Err(Refusal::Unaffordable) => match self.seek_funds(&group, slot, (hold.cost, prior)).await? {
                     Some(now) => group = now,
                     None => return Ok(None),
                 },

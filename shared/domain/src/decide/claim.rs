@@ -192,22 +192,24 @@ pub enum Attempt {
     Uncounted,
 }
 
-/// Notes that an unclaimed slot waits for money that others hold; whoever frees some rings it.
-pub fn park(view: &View<'_>, id: SlotId, mark: String) -> Result<Change, Refusal> {
+/// Notes that a slot waits for money that others hold; whoever frees some rings it.
+///
+/// A claim whose lease ran out is taken away in the same write, and settled (`prior`) or written off.
+pub fn park(view: &View<'_>, id: SlotId, prior: Prior, mark: String) -> Result<Change, Refusal> {
     let before = view.group.run.get(&id);
-    if before.is_some_and(|slot| slot.is_held(view.now_ms)) {
-        return Err(Refusal::Stale);
-    }
-    let parked = match before {
-        Some(slot) if slot.wait == Wait::Funds => return Err(Refusal::Stale),
-        Some(slot) if slot.claim.is_some() => return Err(Refusal::Impossible),
-        Some(slot) => Slot { wait: Wait::Funds, ..slot.clone() },
-        None => Slot { wait: Wait::Funds, ..Slot::new(unstarted_at(view, id)?) },
+    let free = match before {
+        Some(slot) if slot.is_held(view.now_ms) => return Err(Refusal::Stale),
+        Some(slot) if slot.wait != Wait::Nothing => return Err(Refusal::Stale),
+        Some(slot) => slot.clone(),
+        None => Slot::new(unstarted_at(view, id)?),
     };
+    let spent = written_off(before, prior);
+    let returned = before.and_then(|slot| slot.claim.as_ref()).map_or(Cost::ZERO, |claim| claim.hold);
     let mut change = Change::new(view.group.id, mark, view.now_ms)
         .when(When::Live)
         .when(When::Slot(id, before.cloned()))
-        .set(Set::Slot(id, Some(parked)));
+        .set(Set::Slot(id, Some(Slot { wait: Wait::Funds, claim: None, ..free })))
+        .money(returned, spent, spent);
     if before.is_none() {
         let (word, _) = Bits::place(id.index());
         change = change.when(When::Word(Field::Done, word, view.group.done.word(word)));

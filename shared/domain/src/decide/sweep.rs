@@ -95,20 +95,16 @@ fn ending(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Ending> {
         return Some(Ending::new(StopReason::Deadline, None, "the job's time is over"));
     }
     let complete = !root.group.has_claims() && is_complete(root.graph, root.group);
-    if complete {
-        return Some(Ending::new(StopReason::Completed, None, ""));
-    }
-    is_broke(root).then(|| Ending::new(StopReason::BudgetExhausted, None, "what is left doesn't cover the next call"))
+    complete.then(|| Ending::new(StopReason::Completed, None, ""))
 }
 
-/// Whether nothing moves any more for want of money: nobody holds any, every group is starved, every slot waits.
+/// Whether nobody can give money back any more: nobody in the job holds any, and every group is starved.
+///
+/// Whoever finds that, and that what is left doesn't cover its call, ends the job.
 pub fn is_broke(root: &View<'_>) -> bool {
     let Some(job) = root.group.root() else { return false };
-    let waits = |slot: &Slot| matches!(slot.wait, Wait::Funds | Wait::Groups) && slot.claim.is_none();
-    let stuck = !root.group.run.is_empty() && root.group.run.values().all(waits);
-    let starved = job.groups.values().all(|loan| loan.starved);
-    let any_waits = root.group.run.values().any(|slot| slot.wait == Wait::Funds) || !job.groups.is_empty();
-    stuck && starved && any_waits && ready_slots(root).is_empty()
+    let waits = |slot: &Slot| slot.wait != Wait::Nothing;
+    root.group.run.values().all(waits) && job.groups.values().all(|loan| loan.starved) && ready_slots(root).is_empty()
 }
 
 fn slots(view: &View<'_>, actions: &mut Vec<Action>) {
@@ -125,6 +121,11 @@ fn slots(view: &View<'_>, actions: &mut Vec<Action>) {
     if !ending {
         let waits = |slot: &SlotId| group.run.get(slot).is_none_or(|slot| slot.not_before_ms <= view.now_ms);
         actions.extend(ready_slots(view).into_iter().filter(waits).map(|slot| Action::Ring(id, slot)));
+        if !group.has_claims() {
+            // Nobody holds money that they wait for: they look for themselves whether there is any left.
+            let broke = group.run.iter().filter(|(_, slot)| slot.wait == Wait::Funds);
+            actions.extend(broke.map(|(&slot, _)| Action::Ring(id, slot)));
+        }
         return;
     }
     let quiet = !group.has_claims() && group.root().is_some_and(|root| root.groups.is_empty());
