@@ -1,1 +1,3 @@
-//! Convoke.
+//! What the tests share.
+
+pub mod scripted;

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::operation::converse::ConverseError;
+use aws_sdk_bedrockruntime::operation::converse_stream::ConverseStreamError;
+use aws_sdk_bedrockruntime::types::error::ConverseStreamOutputError;
 use aws_smithy_types::event_stream::RawMessage;
 use convoke_app::model::ModelError;
 
@@ -26,7 +29,7 @@ impl Failure {
     /// From whatever the SDK reports, before any of an answer has come.
     pub(super) fn of<E, R>(error: SdkError<E, R>) -> Self
     where
-        E: ProvideErrorMetadata + Error + 'static,
+        E: Coded + Error + 'static,
         R: Raw + Debug,
     {
         let told = chain(&error, DETAIL_BYTES_MAX);
@@ -97,8 +100,34 @@ impl Raw for RawMessage {
     }
 }
 
-fn by_code(error: &impl ProvideErrorMetadata, raw: &impl Raw) -> Failure {
-    let code = error.code().unwrap_or("unknown error");
+/// What names its exception.
+pub(super) trait Coded: ProvideErrorMetadata {
+    /// The exception's name.
+    fn exception(&self) -> &str {
+        self.code().unwrap_or("unknown error")
+    }
+}
+
+impl Coded for ConverseError {}
+
+impl Coded for ConverseStreamError {}
+
+impl Coded for ConverseStreamOutputError {
+    /// The SDK leaves the code out of exceptions that come as events.
+    fn exception(&self) -> &str {
+        match self {
+            Self::InternalServerException(_) => "InternalServerException",
+            Self::ModelStreamErrorException(_) => "ModelStreamErrorException",
+            Self::ServiceUnavailableException(_) => "ServiceUnavailableException",
+            Self::ThrottlingException(_) => "ThrottlingException",
+            Self::ValidationException(_) => "ValidationException",
+            other => other.code().unwrap_or("unknown error"),
+        }
+    }
+}
+
+fn by_code(error: &impl Coded, raw: &impl Raw) -> Failure {
+    let code = error.exception();
     let message = error.message().unwrap_or_default();
     let detail = short(&format!("{code}: {message}"), DETAIL_BYTES_MAX);
     Failure::Error(match (code, raw.status()) {

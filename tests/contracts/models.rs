@@ -1,0 +1,12 @@
+//! The model port's implementations against servers that speak their providers' protocols.
+
+#[path = "models/bedrock.rs"]
+mod bedrock;
+#[path = "models/openai.rs"]
+mod openai;
+#[path = "models/openai_failures.rs"]
+mod openai_failures;
+#[path = "models/openai_schemas.rs"]
+mod openai_schemas;
+#[path = "models/support.rs"]
+mod support;
