@@ -1,3 +1,7 @@
-//! What the tests share.
+//! What the tests share: fakes of the ports, the embedded table, the contract that both have to keep, scripted servers.
 
+pub mod contracts;
+pub mod embedded;
+pub mod fakes;
+pub mod samples;
 pub mod scripted;

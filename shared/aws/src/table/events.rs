@@ -59,7 +59,7 @@ impl Events for DynamoTable {
             if step.events.is_empty() {
                 return Ok(());
             }
-            if self.transact(APPEND, self.writes_of(key, &step)?, None).await?.contains(&true) {
+            if self.transact(APPEND, self.writes_of(key, &step)?).await?.contains(&true) {
                 self.jitter.pause(overtaken).await;
                 overtaken += 1;
             } else if step.is_last {

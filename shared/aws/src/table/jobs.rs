@@ -44,8 +44,7 @@ struct Forgotten;
 impl Jobs for DynamoTable {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, PortError> {
         for attempt in 0..TRIES {
-            let token = Some(submission.key.job.as_str());
-            let failed = self.transact(SUBMIT, self.writes(submission)?, token).await?;
+            let failed = self.transact(SUBMIT, self.writes(submission)?).await?;
             // Writes are J, D and perhaps I. Where J is there already, this submission was applied before.
             let (Some(idempotency), Some(true)) = (&submission.idempotency, failed.get(2)) else {
                 return Ok(Submitted::Created);

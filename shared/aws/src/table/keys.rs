@@ -38,7 +38,7 @@ impl Keys for DynamoTable {
         let mut by_tenant = document(tenant_pk(&record.tenant), key_sk(hash), record)?;
         by_tenant.put(TENANT, text(tenant));
         let writes = vec![self.put_own(by_hash, tenant)?, self.put_own(by_tenant, tenant)?];
-        let is_foreign = self.transact(PUT, writes, None).await?.contains(&true);
+        let is_foreign = self.transact(PUT, writes).await?.contains(&true);
         if is_foreign { Err(refused(PUT, ForeignKey)) } else { Ok(()) }
     }
 
@@ -51,7 +51,7 @@ impl Keys for DynamoTable {
     async fn delete_key(&self, tenant: &TenantId, hash: &str) -> Result<bool, PortError> {
         let by_tenant = self.delete_existing(item::key(tenant_pk(tenant), key_sk(hash)))?;
         let by_hash = self.delete_existing(item::key(key_pk(hash), ALONE))?;
-        Ok(!self.transact(DELETE, vec![by_tenant, by_hash], None).await?.contains(&true))
+        Ok(!self.transact(DELETE, vec![by_tenant, by_hash]).await?.contains(&true))
     }
 }
 

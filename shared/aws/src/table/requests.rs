@@ -142,17 +142,18 @@ impl DynamoTable {
 
     /// Writes all or nothing, trying again where it met another transaction. For each write whether its condition
     /// failed; nothing was written where one did, all where the list is empty.
+    ///
+    /// Repeats are recognised by the conditions. The SDK's own client token covers its own tries; one of ours would not
+    /// do more, and be refused where a repeat is written in another order.
     pub(crate) async fn transact(
         &self,
         what: &'static str,
         writes: Vec<TransactWriteItem>,
-        token: Option<&str>,
     ) -> Result<Vec<bool>, PortError> {
         let mut attempt = 0;
         loop {
             let write = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
-            let answer = write.set_client_request_token(token.map(str::to_owned)).send().await;
-            let Err(error) = answer else { return Ok(Vec::new()) };
+            let Err(error) = write.send().await else { return Ok(Vec::new()) };
             match Cancelled::of(&error) {
                 Some(Cancelled::Conditions(failed)) => return Ok(failed),
                 Some(Cancelled::Met) if attempt + 1 < TRIES => self.jitter.pause(attempt).await,

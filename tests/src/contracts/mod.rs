@@ -1,0 +1,31 @@
+//! What every implementation of the ports has to keep. Each function is one case, on a table of its own.
+
+mod agreement;
+mod events;
+mod groups;
+mod jobs;
+mod keys;
+mod steps;
+
+use convoke_app::ports::{Events, Groups, Jobs, Keys, Steps, Sweeps};
+
+pub use agreement::{changes_agree, groups_round_trip};
+pub use events::{events_are_numbered_without_gaps, events_are_paged, many_events_are_appended_whole};
+pub use groups::{
+    a_conflict_answers_the_group, a_mark_is_applied_once, a_missing_group_is_missing, a_put_loser_gets_the_winners,
+    concurrent_commits_add_up, groups_are_loaded_in_any_number, one_of_racing_claims_wins,
+};
+pub use jobs::{
+    due_jobs_come_by_time, ended_jobs_are_never_due, ended_jobs_show_cost_and_reason, expired_keys_make_new_jobs,
+    jobs_are_filtered, jobs_are_listed_newest_first, racing_submissions_make_one_job, submission_is_idempotent,
+};
+pub use keys::{keys_are_kept_by_tenant, tenants_never_meet};
+pub use steps::{
+    a_fetch_brings_what_exists, chunks_come_back, results_are_paged_in_order, results_are_put_once,
+    turns_are_put_once_and_in_order,
+};
+
+/// All ports of the table.
+pub trait Table: Groups + Steps + Jobs + Sweeps + Keys + Events + Clone + 'static {}
+
+impl<T: Groups + Steps + Jobs + Sweeps + Keys + Events + Clone + 'static> Table for T {}

@@ -1,0 +1,68 @@
+//! The real adapter on an embedded `DynamoDB`, over HTTP on a port of 127.0.0.1.
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use convoke_aws::{DynamoTable, table_definition};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Name of the table.
+const TABLE: &str = "convoke";
+
+/// A table of its own, gone when dropped.
+#[derive(Debug)]
+pub struct EmbeddedTable {
+    /// The adapter.
+    pub table: DynamoTable,
+    /// A client of the same server.
+    pub client: Client,
+    endpoint: String,
+    server: JoinHandle<()>,
+}
+
+impl EmbeddedTable {
+    /// Starts a server and makes the table.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
+        let database = Database::memory().expect("an empty database");
+        let serving = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
+        let server = tokio::spawn(async move { serving.await.expect("the server goes on until it is dropped") });
+        let client = client(&endpoint, Builder::new().build_http());
+        table_definition(TABLE).send_with(&client).await.expect("a new table");
+        Self { table: DynamoTable::new(client.clone(), TABLE, 1), client, endpoint, server }
+    }
+
+    /// The same table through another transport.
+    pub fn through(&self, http: SharedHttpClient) -> DynamoTable {
+        DynamoTable::new(client(&self.endpoint, http), TABLE, 2)
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &'static str {
+        TABLE
+    }
+}
+
+impl Drop for EmbeddedTable {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A client without retries of its own: what the adapter does is what is seen.
+fn client(endpoint: &str, http: SharedHttpClient) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
+        .endpoint_url(endpoint)
+        .retry_config(RetryConfig::disabled())
+        .http_client(http)
+        .build();
+    Client::from_conf(config)
+}

@@ -1,0 +1,15 @@
+//! Fakes of the ports: they behave as the ports' documents say, in memory, by a clock that is wound by hand, and inject
+//! what the services do at their worst. They are for tests alone.
+
+mod blobs;
+mod env;
+mod faults;
+mod list;
+mod queue;
+mod table;
+
+pub use blobs::FakeBlobs;
+pub use env::FakeEnv;
+pub use faults::{Fault, Faults, MessageFault, Rates};
+pub use queue::{Delivery, FakeQueue, Lane};
+pub use table::{Changed, FakeTable};

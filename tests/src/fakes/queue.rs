@@ -1,0 +1,130 @@
+//! A standard queue: at least once, in any order; what isn't deleted comes again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use convoke_app::ports::{Bell, Bells, Env, PortError, Ring};
+
+use super::env::FakeEnv;
+use super::faults::{Faults, MessageFault};
+
+/// Which of the two queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Worked in batches.
+    Steps,
+    /// One message at a time.
+    Solo,
+}
+
+/// A message that somebody works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// To delete it by.
+    pub id: u64,
+    /// What it says.
+    pub bell: Bell,
+    /// How often it was received, with this time.
+    pub receives: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Message {
+    id: u64,
+    lane: Lane,
+    bell: Bell,
+    visible_at_ms: u64,
+    receives: u32,
+}
+
+/// Both queues of an installation, in memory. Clones are the same queues.
+#[derive(Clone, Debug)]
+pub struct FakeQueue {
+    messages: Arc<Mutex<(u64, Vec<Message>)>>,
+    env: FakeEnv,
+    faults: Faults,
+}
+
+impl FakeQueue {
+    /// Empty queues, by that clock.
+    pub fn new(env: FakeEnv, faults: Faults) -> Self {
+        Self { messages: Arc::default(), env, faults }
+    }
+
+    /// Takes up to `max` messages that are visible, and hides them for `visibility_ms`.
+    pub fn receive(&self, lane: Lane, max: usize, visibility_ms: u64) -> Vec<Delivery> {
+        let now_ms = self.env.now_ms();
+        let mut messages = self.lock();
+        let visible = messages.1.iter_mut().filter(|m| m.lane == lane && m.visible_at_ms <= now_ms);
+        let take = |message: &mut Message| {
+            message.receives += 1;
+            message.visible_at_ms = now_ms + visibility_ms;
+            Delivery { id: message.id, bell: message.bell.clone(), receives: message.receives }
+        };
+        visible.take(max).map(take).collect()
+    }
+
+    /// Acknowledges a message; one that is gone already is no error.
+    pub fn delete(&self, id: u64) {
+        self.lock().1.retain(|message| message.id != id);
+    }
+
+    /// All messages, also those that are hidden or delayed.
+    pub fn len(&self) -> usize {
+        self.lock().1.len()
+    }
+
+    /// Whether there is no message at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When the next message becomes visible (Unix milliseconds).
+    pub fn next_visible_ms(&self) -> Option<u64> {
+        self.lock().1.iter().map(|message| message.visible_at_ms).min()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Message>)> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, ring: &Ring) {
+        let copies = match self.faults.message() {
+            MessageFault::None => 1,
+            MessageFault::Lost => 0,
+            MessageFault::Doubled => 2,
+        };
+        let lane = if ring.solo { Lane::Solo } else { Lane::Steps };
+        let visible_at_ms = self.env.now_ms() + u64::from(ring.delay_s.min(900)) * 1_000;
+        let mut messages = self.lock();
+        for _ in 0..copies {
+            messages.0 += 1;
+            let message = Message { id: messages.0, lane, bell: ring.bell.clone(), visible_at_ms, receives: 0 };
+            messages.1.push(message);
+        }
+    }
+}
+
+#[async_trait]
+impl Bells for FakeQueue {
+    async fn ring(&self, rings: &[Ring]) -> Result<(), PortError> {
+        // A batch may fail after others were sent.
+        for batch in rings.chunks(10) {
+            self.faults.call("ring", || {
+                for ring in batch {
+                    self.send(ring);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn depth(&self) -> Result<u64, PortError> {
+        let now_ms = self.env.now_ms();
+        self.faults.call("depth", || {
+            let waits = |message: &&Message| message.lane == Lane::Steps && message.visible_at_ms <= now_ms;
+            Ok(self.lock().1.iter().filter(waits).count() as u64)
+        })
+    }
+}
