@@ -1,0 +1,201 @@
+//! Small flows without templates: shapes, and what their steps say.
+
+use std::collections::BTreeMap;
+
+use convoke_app::model::{Message, ModelProfile, ToolCall};
+use convoke_app::script::{
+    Accepted, Ask, Broken, Inputs, ItemList, NewFile, Read, ReadScope, Rejected, Script, Toolbox,
+};
+use convoke_domain::graph::{Branch, Graph, Join, Map, Node, OnBound, OnError, Task, TaskKind, Thread, Work};
+use serde_json::{Value, json};
+
+/// A job's shape.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    One,
+    Chain(usize),
+    Diamond,
+    Fan { items: u32, concurrency: u32 },
+    Ordered { items: u32 },
+    Loop { rounds: u32 },
+    Branch,
+}
+
+impl Shape {
+    /// Steps that ask a model.
+    pub fn model_steps(self) -> u64 {
+        match self {
+            Self::One => 1,
+            Self::Chain(length) => length as u64,
+            Self::Diamond => 4,
+            Self::Fan { items, .. } => u64::from(items) + 2,
+            Self::Ordered { items } => 2 * u64::from(items) + 2,
+            Self::Loop { rounds } => 2 * u64::from(rounds) + 1,
+            Self::Branch => 3,
+        }
+    }
+
+    fn graph(self) -> Graph {
+        let nodes = match self {
+            Self::One => vec![agent("a", &[])],
+            Self::Chain(length) => {
+                (0..length).map(|i| agent(&format!("c{i}"), if i == 0 { &[] } else { std::slice::from_ref(&NEEDS[i - 1]) })).collect()
+            }
+            Self::Diamond => vec![agent("a", &[]), agent("b", &[0]), agent("c", &[0]), agent("d", &[1, 2])],
+            Self::Fan { concurrency, .. } => {
+                vec![agent("a", &[]), map(concurrency, false, thread(&["m"], 1)), agent("z", &[1])]
+            }
+            Self::Ordered { .. } => vec![agent("a", &[]), map(4, true, thread(&["code", "test"], 3)), agent("z", &[1])],
+            Self::Loop { rounds } => {
+                vec![node("l", &[], Work::Thread(thread(&["x", "y"], rounds + 2))), agent("z", &[0])]
+            }
+            Self::Branch => vec![agent("a", &[]), condition(), on("yes", true), on("no", false), agent("z", &[2, 3])],
+        };
+        Graph { nodes }
+    }
+}
+
+const NEEDS: [usize; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+fn task(id: &str, kind: TaskKind) -> Task {
+    Task { id: id.to_owned(), kind, attempts_max: 30 }
+}
+
+fn thread(ids: &[&str], rounds_max: u32) -> Thread {
+    let tasks = ids.iter().map(|id| task(id, TaskKind::Agent)).collect();
+    Thread { tasks, rounds_max, looped: rounds_max > 1, on_bound: OnBound::Proceed }
+}
+
+fn node(id: &str, needs: &[usize], work: Work) -> Node {
+    Node { id: id.to_owned(), needs: needs.to_vec(), join: Join::All, branches: Vec::new(), work }
+}
+
+fn agent(id: &str, needs: &[usize]) -> Node {
+    node(id, needs, Work::Thread(thread(&[id], 1)))
+}
+
+fn condition() -> Node {
+    let thread = Thread { tasks: vec![task("if", TaskKind::Condition)], ..thread(&[], 1) };
+    node("if", &[0], Work::Thread(thread))
+}
+
+fn on(id: &str, when: bool) -> Node {
+    Node { branches: vec![Branch { node: 1, when }], ..agent(id, &[1]) }
+}
+
+fn map(concurrency: u32, ordered: bool, thread: Thread) -> Node {
+    let map = Map { thread, concurrency, ordered, attempts_max: 30, on_error: OnError::Fail };
+    node("m", &[0], Work::Map(map))
+}
+
+/// A shape as a script.
+pub struct Simple {
+    shape: Shape,
+    graph: Graph,
+}
+
+impl Simple {
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, graph: shape.graph() }
+    }
+
+    fn node_of(&self, task: &str) -> Option<(usize, &Node)> {
+        let has = |node: &&Node| node.id == task || node.thread().tasks.iter().any(|other| other.id == task);
+        self.graph.nodes.iter().enumerate().find(|(_, node)| has(node))
+    }
+}
+
+fn reads_of(index: usize, node: &Node) -> Vec<Read> {
+    let scope = match node.work {
+        Work::Thread(_) => ReadScope::Node(index),
+        Work::Map(_) => ReadScope::Map(index),
+    };
+    node.thread().tasks.iter().map(|task| Read { task: task.id.clone(), scope, with_files: false }).collect()
+}
+
+impl Script for Simple {
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn reads(&self, task: &str) -> Vec<Read> {
+        let Some((_, node)) = self.node_of(task) else { return Vec::new() };
+        let mut reads: Vec<Read> =
+            node.needs.iter().flat_map(|&need| reads_of(need, &self.graph.nodes[need])).collect();
+        if node.thread().looped && node.id != task {
+            let own = |scope: ReadScope| {
+                move |task: &Task| Read { task: task.id.clone(), scope, with_files: scope == ReadScope::Awaited }
+            };
+            reads.extend(node.thread().tasks.iter().map(own(ReadScope::Thread)));
+            if matches!(node.work, Work::Map(_)) {
+                reads.extend(node.thread().tasks.iter().map(own(ReadScope::Awaited)));
+            }
+        }
+        reads
+    }
+
+    fn model(&self, _task: &str) -> Option<&str> {
+        None
+    }
+
+    fn ask(&self, task: &str, inputs: &Inputs, _profile: &ModelProfile) -> Result<Ask, Broken> {
+        let known: BTreeMap<&String, Vec<&Value>> =
+            inputs.known.iter().map(|(task, known)| (task, known.iter().map(|known| &known.output).collect())).collect();
+        let item = inputs.item.as_ref().map(|(index, _)| *index);
+        let text = json!({ "task": task, "item": item, "round": inputs.round, "known": known }).to_string();
+        let messages = vec![Message::User { text }];
+        Ok(Ask { messages, schema: None, tools: Vec::new(), output_tokens_max: 10, temperature: None })
+    }
+
+    fn toolbox(&self, _task: &str, _inputs: &Inputs) -> Box<dyn Toolbox> {
+        Box::new(NoTools)
+    }
+
+    fn accept(&self, task: &str, inputs: &Inputs, answer: (&str, &dyn Toolbox)) -> Result<Accepted, Rejected> {
+        let item = inputs.item.as_ref().map_or(0, |(index, _)| *index);
+        let path = format!("{task}/{item}.txt");
+        let file = NewFile { path, media_type: "text/plain".into(), bytes: answer.0.to_owned().into() };
+        Ok(Accepted { output: json!(answer.0), files: vec![file] })
+    }
+
+    fn until(&self, task: &str, inputs: &Inputs) -> Result<Option<bool>, Broken> {
+        let last = |round: u32| Some(inputs.round >= round);
+        Ok(match (self.shape, task) {
+            (Shape::Loop { rounds }, "y") => last(rounds),
+            (Shape::Ordered { .. }, "test") => last(1),
+            _ => None,
+        })
+    }
+
+    fn condition(&self, _task: &str, _inputs: &Inputs) -> Result<bool, Broken> {
+        Ok(true)
+    }
+
+    fn join(&self, _task: &str, _inputs: &Inputs) -> Value {
+        Value::Null
+    }
+
+    fn list(&self, _map: &str, _inputs: &Inputs) -> Result<ItemList, Broken> {
+        let after = |item: u32| if item > 2 { vec![u8::try_from(item / 2).expect("small")] } else { Vec::new() };
+        Ok(match self.shape {
+            Shape::Fan { items, .. } => ItemList { items: (0..items).map(Value::from).collect(), needs: None },
+            Shape::Ordered { items } => {
+                ItemList { items: (0..items).map(Value::from).collect(), needs: Some((0..items).map(after).collect()) }
+            }
+            _ => ItemList::default(),
+        })
+    }
+}
+
+struct NoTools;
+
+impl Toolbox for NoTools {
+    fn call(&mut self, call: &ToolCall) -> Message {
+        let content = String::from("there are no tools");
+        Message::Tool { call_id: call.id.clone(), name: call.name.clone(), content, is_error: true }
+    }
+
+    fn written(&self) -> Vec<NewFile> {
+        Vec::new()
+    }
+}
