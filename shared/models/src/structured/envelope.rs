@@ -66,8 +66,8 @@ impl Envelope {
         INSTRUCT.trim_end().replace("{schema}", &self.schema.to_string())
     }
 
-    /// Takes the answer out of what a model said. `false` where a finished answer held no JSON at all, so that the
-    /// mode that was used doesn't work with this model.
+    /// Takes the answer out of what a model said. `false` where it is prose, so that the mode that was used
+    /// doesn't work with this model.
     pub fn open(&self, draft: &mut Draft) -> bool {
         self.take_answer_call(draft);
         if !draft.tool_calls.is_empty() {
@@ -76,7 +76,7 @@ impl Envelope {
         let clean = serde_json::from_str::<Value>(&draft.text).ok();
         let is_clean = clean.is_some();
         let Some(value) = clean.or_else(|| extract_json(&draft.text)) else {
-            return draft.finish != Finish::Stop || draft.text.is_empty();
+            return draft.text.is_empty() || draft.may_hold_json();
         };
         match value {
             Value::Object(mut fields) if self.wrapped && fields.len() == 1 && fields.contains_key("value") => {
@@ -117,6 +117,15 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Whether more of this text could have been JSON: it was cut, or held back.
+    fn may_hold_json(&self) -> bool {
+        match self.finish {
+            Finish::Stop | Finish::ToolCalls => false,
+            Finish::Length => self.text.contains(['{', '[']),
+            Finish::Filtered => true,
+        }
+    }
+
     /// An upper bound of the tokens that were written.
     pub fn tokens_bound(&self) -> u64 {
         let call = |call: &ToolCall| tokens_bound(&call.name) + tokens_bound(&call.arguments.to_string());
@@ -233,6 +242,7 @@ mod tests {
         let envelope = Envelope::of(&request(json!({"type": "object"}), &[])).expect("a schema");
         assert!(!envelope.open(&mut draft("Certainly! Let me explain.", &[])));
         assert!(envelope.open(&mut Draft { finish: Finish::Length, ..draft("{\"a\": ", &[]) }));
+        assert!(!envelope.open(&mut Draft { finish: Finish::Length, ..draft("Certainly! Let me", &[]) }));
         let mut fenced = draft("```json\n{\"a\": 1}\n```", &[]);
         assert!(envelope.open(&mut fenced));
         assert_eq!(fenced.text, r#"{"a":1}"#);
