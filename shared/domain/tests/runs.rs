@@ -182,10 +182,10 @@ impl World {
                 self.apply(&change);
             }
         }
-        self.end_if_broke(id, nonce);
+        self.end_if_broke(id, &nonce);
     }
 
-    fn end_if_broke(&mut self, id: GroupId, nonce: String) {
+    fn end_if_broke(&mut self, id: GroupId, nonce: &str) {
         let covered = |group: &Group| group.left.covers(Balance::of(HOLD));
         let view = View { graph: &self.graph, group: self.root(), now_ms: self.now_ms };
         let quiet = !self.groups[&id].has_claims();
