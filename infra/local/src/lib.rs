@@ -1,1 +1,4 @@
-//! Convoke.
+//! Convoke on one machine: the embedded stack and a host that runs the Lambda handlers on it.
+
+mod loopback;
+pub mod stack;
