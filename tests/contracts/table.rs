@@ -1,5 +1,10 @@
 //! The contract of the ports of the table: one suite, on the fake and on the real adapter.
 
+#[path = "table/faults.rs"]
+mod faults;
+#[path = "table/stream.rs"]
+mod stream;
+
 use convoke_tests::contracts;
 use convoke_tests::embedded::EmbeddedTable;
 use convoke_tests::fakes::FakeTable;

@@ -5,3 +5,4 @@ pub mod embedded;
 pub mod fakes;
 pub mod samples;
 pub mod scripted;
+pub mod transport;

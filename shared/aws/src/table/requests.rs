@@ -85,18 +85,24 @@ impl DynamoTable {
         let mut items = Vec::with_capacity(keys.len());
         for batch in keys.chunks(GET_BATCH) {
             let mut left = batch.to_vec();
-            for attempt in 0..TRIES {
+            let mut tries = 0;
+            while !left.is_empty() {
+                self.before_try(what, tries, left.len()).await?;
                 (items, left) = self.get_once(what, items, left).await?;
-                if left.is_empty() {
-                    break;
-                }
-                self.jitter.pause(attempt).await;
-            }
-            if !left.is_empty() {
-                return Err(unavailable(what, Undone { left: left.len() }));
+                tries += 1;
             }
         }
         Ok(items)
+    }
+
+    /// Waits before every further try of a batch; gives it up after the last.
+    async fn before_try(&self, what: &'static str, tries: u32, left: usize) -> Result<(), PortError> {
+        match tries {
+            0 => {}
+            TRIES.. => return Err(unavailable(what, Undone { left })),
+            _ => self.jitter.pause(tries - 1).await,
+        }
+        Ok(())
     }
 
     async fn get_once(
@@ -120,15 +126,11 @@ impl DynamoTable {
         let writes = writes.map_err(|error| refused(what, error))?;
         for batch in writes.chunks(WRITE_BATCH) {
             let mut left = batch.to_vec();
-            for attempt in 0..TRIES {
+            let mut tries = 0;
+            while !left.is_empty() {
+                self.before_try(what, tries, left.len()).await?;
                 left = self.write_once(what, left).await?;
-                if left.is_empty() {
-                    break;
-                }
-                self.jitter.pause(attempt).await;
-            }
-            if !left.is_empty() {
-                return Err(unavailable(what, Undone { left: left.len() }));
+                tries += 1;
             }
         }
         Ok(())
