@@ -38,9 +38,9 @@ impl Shape {
     fn graph(self) -> Graph {
         let nodes = match self {
             Self::One => vec![agent("a", &[])],
-            Self::Chain(length) => {
-                (0..length).map(|i| agent(&format!("c{i}"), if i == 0 { &[] } else { std::slice::from_ref(&NEEDS[i - 1]) })).collect()
-            }
+            Self::Chain(length) => (0..length)
+                .map(|i| agent(&format!("c{i}"), if i == 0 { &[] } else { std::slice::from_ref(&NEEDS[i - 1]) }))
+                .collect(),
             Self::Diamond => vec![agent("a", &[]), agent("b", &[0]), agent("c", &[0]), agent("d", &[1, 2])],
             Self::Fan { concurrency, .. } => {
                 vec![agent("a", &[]), map(concurrency, false, thread(&["m"], 1)), agent("z", &[1])]
@@ -139,8 +139,11 @@ impl Script for Simple {
     }
 
     fn ask(&self, task: &str, inputs: &Inputs, _profile: &ModelProfile) -> Result<Ask, Broken> {
-        let known: BTreeMap<&String, Vec<&Value>> =
-            inputs.known.iter().map(|(task, known)| (task, known.iter().map(|known| &known.output).collect())).collect();
+        let known: BTreeMap<&String, Vec<&Value>> = inputs
+            .known
+            .iter()
+            .map(|(task, known)| (task, known.iter().map(|known| &known.output).collect()))
+            .collect();
         let item = inputs.item.as_ref().map(|(index, _)| *index);
         let text = json!({ "task": task, "item": item, "round": inputs.round, "known": known }).to_string();
         let messages = vec![Message::User { text }];

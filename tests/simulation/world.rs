@@ -9,9 +9,7 @@ use convoke_app::model::{
     Usage,
 };
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{
-    Bell, Bells, Definition, Env, Jobs, JobHead, Manifest, Payload, Ring, Submission,
-};
+use convoke_app::ports::{Bell, Bells, Definition, Env, JobHead, Jobs, Manifest, Payload, Ring, Submission};
 use convoke_app::work::Until;
 use convoke_domain::bits::Bits;
 use convoke_domain::decide::{View, is_committed, ready_slots};

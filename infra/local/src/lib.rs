@@ -1,4 +1,5 @@
-//! Convoke on one machine: the embedded stack and a host that runs the Lambda handlers on it.
+//! Convoke on one machine: the embedded stack, and a host that runs the Lambda handlers on it.
 
+mod ids;
 mod loopback;
 pub mod stack;

@@ -64,9 +64,12 @@ impl HttpConnector for BlobService {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let service = self.service.clone();
         HttpConnectorFuture::new(async move {
+            // What answers a HEAD has no body, which an HTTP server would see to.
+            let bodiless = request.method() == "HEAD";
             let request = with_host(request.try_into_http1x().map_err(|error| failed(Box::new(error)))?);
             let answer = service.call(request.map(s3s::Body::http_body_unsync)).await;
             let answer = answer.map_err(|error| failed(error.into()))?.map(SdkBody::from_body_1_x);
+            let answer = if bodiless { answer.map(|_| SdkBody::empty()) } else { answer };
             HttpResponse::try_from(answer).map_err(|error| failed(Box::new(error)))
         })
     }

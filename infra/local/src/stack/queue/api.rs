@@ -26,7 +26,11 @@ pub(super) fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Ht
 pub(super) fn finish(answer: Result<String, Refusal>) -> Result<HttpResponse, ConnectorError> {
     match answer {
         Ok(body) => wire::json_answer(200, body),
-        Err(refusal) => wire::json_answer(400, refusal.body()),
+        Err(refusal) => {
+            let mut answer = wire::json_answer(400, refusal.body())?;
+            answer.headers_mut().insert("x-amzn-query-error", format!("{};Sender", refusal.query_code()));
+            Ok(answer)
+        }
     }
 }
 

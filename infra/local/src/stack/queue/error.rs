@@ -30,6 +30,24 @@ impl Refusal {
         Self::new("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
     }
 
+    /// The code that SQS's older protocol had for it. The SDK reads it from the `x-amzn-query-error` header.
+    pub(super) fn query_code(&self) -> String {
+        match self.code {
+            "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+            "QueueNameExists" => "QueueAlreadyExists".to_owned(),
+            "BatchEntryIdsNotDistinct"
+            | "BatchRequestTooLong"
+            | "EmptyBatchRequest"
+            | "InvalidBatchEntryId"
+            | "MessageNotInflight"
+            | "TooManyEntriesInBatchRequest"
+            | "UnsupportedOperation" => {
+                format!("AWS.SimpleQueueService.{}", self.code)
+            }
+            code => code.to_owned(),
+        }
+    }
+
     /// The body of the answer; its status is 400.
     pub(super) fn body(&self) -> String {
         json!({"__type": format!("com.amazonaws.sqs#{}", self.code), "message": self.message}).to_string()

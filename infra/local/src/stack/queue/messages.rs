@@ -9,6 +9,7 @@ use super::wire_types::{
     Attributes, Batch, Done, Entry, Failed, NewMessage, OnQueue, Outcome, Receipt, Send, Sent, Visibility,
 };
 use super::{Queues, api, digest, name_of};
+use crate::ids;
 
 /// Entries of a batch, at most.
 const ENTRIES_MAX: usize = 10;
@@ -25,8 +26,7 @@ struct Nothing {}
 
 pub(super) fn send(queues: &Queues, body: &[u8]) -> Result<String, Refusal> {
     let Send { queue_url, message } = api::parse(body)?;
-    let id = queues.ids.next();
-    let sent = queues.on(&queue_url, |queue, now_ms| put(queue, message, id, now_ms))?;
+    let sent = queues.on(&queue_url, |queue, now_ms| put(queue, message, now_ms))?;
     api::json(&sent)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn send_batch(queues: &Queues, body: &[u8]) -> Result<String, Refusal
             format!("Batch requests cannot be longer than {MESSAGE_BYTES_MAX} bytes. You have sent {bytes} bytes."),
         ));
     }
-    each(queues, batch, |queue, message, now_ms| put(queue, message, queues.ids.next(), now_ms))
+    each(queues, batch, put)
 }
 
 pub(super) fn delete(queues: &Queues, body: &[u8]) -> Result<String, Refusal> {
@@ -69,9 +69,10 @@ pub(super) fn change_visibility_batch(queues: &Queues, body: &[u8]) -> Result<St
     each(queues, batch, |queue, visibility, now_ms| hide(queue, &url, &visibility, now_ms))
 }
 
-fn put(queue: &mut Queue, message: NewMessage, id: String, now_ms: u64) -> Result<Sent, Refusal> {
+fn put(queue: &mut Queue, message: NewMessage, now_ms: u64) -> Result<Sent, Refusal> {
     let delay_s = api::within("DelaySeconds", message.delay_seconds, DELAY_S)?.unwrap_or(queue.settings.delay_s);
     check_message(&message, queue.settings.message_bytes_max)?;
+    let id = ids::uuid();
     let sent = Sent {
         message_id: id.clone(),
         md5_of_body: digest::of_body(&message.message_body),

@@ -41,13 +41,12 @@ const URL_PREFIX: &str = "http://queues.invalid/000000000000/";
 pub struct Queues {
     all: Arc<Mutex<BTreeMap<String, Queue>>>,
     clock: Arc<dyn Clock>,
-    ids: Arc<MessageIds>,
 }
 
 impl Queues {
     /// No queue yet; time comes from `clock`.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { all: Arc::default(), clock, ids: Arc::default() }
+        Self { all: Arc::default(), clock }
     }
 
     /// How many messages a queue holds, or `None` if there is no such queue. Its time is looked at first.
@@ -89,37 +88,6 @@ impl HttpConnector for Queues {
             }
             api::answer(&queues, &operation, &body)
         })
-    }
-}
-
-/// Message ids: unique in this process by a counter, between processes by a random start.
-#[derive(Debug)]
-struct MessageIds {
-    random: u64,
-    next: std::sync::atomic::AtomicU64,
-}
-
-impl Default for MessageIds {
-    fn default() -> Self {
-        let mut random = [0_u8; 8];
-        if let Err(error) = getrandom::fill(&mut random) {
-            tracing::warn!(%error, "message ids start from zero");
-        }
-        Self { random: u64::from_le_bytes(random), next: 0.into() }
-    }
-}
-
-impl MessageIds {
-    fn next(&self) -> String {
-        let count = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (random, low) = (self.random, count & 0xffff_ffff_ffff);
-        format!(
-            "{:08x}-{:04x}-4{:03x}-8{:03x}-{low:012x}",
-            random >> 32,
-            (random >> 16) & 0xffff,
-            (random >> 4) & 0xfff,
-            count >> 48
-        )
     }
 }
 
