@@ -1,1 +1,3 @@
-//! Convoke.
+//! Wire types of Convoke: what callers send and get.
+
+pub mod flow;
