@@ -1,5 +1,6 @@
 //! Use cases of Convoke and the ports that they need.
 
+pub mod flow;
 pub mod model;
 pub mod platform;
 pub mod ports;
