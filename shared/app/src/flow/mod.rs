@@ -1,8 +1,30 @@
 //! Flows: from a document to prompts and from answers to results. Pure: no clock, no I/O.
 
-pub mod digest;
+mod accept;
+mod compile;
+mod digest;
+mod evaluate;
 pub mod expr;
-pub mod finding;
-pub mod parse;
-pub mod schema;
+mod finding;
+mod guardrail;
+mod inputs;
+mod json_text;
+mod media;
+mod parse;
+mod plan;
+mod prompt;
+mod schema;
+mod spec;
 pub mod template;
+pub mod tools;
+
+pub use accept::{Accepted, accept, repair};
+pub use compile::{ISSUES_MAX, compile};
+pub use evaluate::{Items, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope};
+pub use finding::{FINDINGS_MAX, Finding, feedback, summary};
+pub use guardrail::Guardrail;
+pub use inputs::{Conflict, Inputs, conflicts};
+pub use media::media_type;
+pub use parse::{DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, from_value, parse};
+pub use prompt::{Prompt, prompt};
+pub use spec::{Capability, CompiledFlow, LoopSpec, MapSpec, Read, ReadKind, TaskSpec, validate_input};

@@ -1,4 +1,4 @@
-//! Templates: MiniJinja, bounded. An author's text with values in it; values are never read as templates.
+//! Templates: `MiniJinja`, bounded. An author's text with values in it; values are never read as templates.
 //!
 //! Undefined names are errors. There are no includes, macros, blocks and assignments, and only the filters below, which
 //! bound what they make; loops are counted (fuel), output is cut off at [`OUTPUT_BYTES_MAX`] with an error, and a single

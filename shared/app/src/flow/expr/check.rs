@@ -73,8 +73,6 @@ impl<'e> Checker<'e> {
             return self.visit_indices(expr);
         }
         match &expr.expr {
-            // A bound name without a path reads nothing itself.
-            Ast::Ident(_) => Ok(()),
             Ast::Select(select) => self.visit(&select.operand),
             Ast::Call(call) => self.call(call),
             Ast::Comprehension(comprehension) => self.comprehension(comprehension),
@@ -84,7 +82,8 @@ impl<'e> Checker<'e> {
                 EntryExpr::StructField(_) => Err(ExprError::Unavailable("a message".to_owned())),
             }),
             Ast::Literal(LiteralValue::Bytes(_)) => Err(ExprError::Unavailable("a bytes literal".to_owned())),
-            Ast::Literal(_) => Ok(()),
+            // A bound name without a path reads nothing itself.
+            Ast::Ident(_) | Ast::Literal(_) => Ok(()),
             Ast::Struct(message) => Err(ExprError::Unavailable(format!("the message {}", message.type_name))),
             Ast::Unspecified => Err(ExprError::Syntax("an operand is missing".to_owned())),
         }

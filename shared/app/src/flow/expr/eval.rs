@@ -79,7 +79,7 @@ impl<'a> Machine<'a> {
                     let has = operand.as_object().is_some_and(|fields| fields.contains_key(&select.field));
                     return Ok(Cow::Owned(Value::Bool(has)));
                 }
-                self.field(operand, &select.field)
+                field(operand, &select.field)
             }
             Ast::Call(call) => self.call(call),
             Ast::Comprehension(comprehension) => self.comprehension(comprehension),
@@ -132,15 +132,6 @@ impl<'a> Machine<'a> {
         Ok(Cow::Borrowed(value))
     }
 
-    fn field(&mut self, operand: Cow<'a, Value>, field: &str) -> Result1<'a> {
-        let found = match operand {
-            Cow::Borrowed(Value::Object(fields)) => fields.get(field).map(Cow::Borrowed),
-            Cow::Owned(Value::Object(mut fields)) => fields.swap_remove(field).map(Cow::Owned),
-            other => return Err(ops::mismatch(&format!(".{field}"), &[&other])),
-        };
-        found.ok_or_else(|| ExprError::NoField(field.to_owned()))
-    }
-
     fn call(&mut self, call: &'a CallExpr) -> Result1<'a> {
         let name = call.func_name.as_str();
         match (&call.target, call.args.as_slice()) {
@@ -154,10 +145,10 @@ impl<'a> Machine<'a> {
                 Err(ExprError::Exhausted) => Err(ExprError::Exhausted),
                 outcome => Ok(Cow::Owned(Value::Bool(outcome != Ok(false)))),
             },
-            (None, [list, index]) if name == operators::INDEX => {
+            (None, [list, position]) if name == operators::INDEX => {
                 let list = self.eval(list)?;
-                let index = self.eval(index)?;
-                self.index(list, &index)
+                let position = self.eval(position)?;
+                index(list, &position)
             }
             (target, arguments) => {
                 let operands = target.iter().map(|target| &**target).chain(arguments);
@@ -185,21 +176,6 @@ impl<'a> Machine<'a> {
             },
         };
         Ok(Cow::Owned(Value::Bool(outcome)))
-    }
-
-    fn index(&mut self, list: Cow<'a, Value>, index: &Value) -> Result1<'a> {
-        match (&*list, index) {
-            (Value::Object(_), Value::String(key)) => self.field(list, key),
-            (Value::Array(_), Value::Number(number)) => {
-                let position = number.as_u64().and_then(|n| usize::try_from(n).ok());
-                let found = position.and_then(|position| match list {
-                    Cow::Borrowed(value) => value.get(position).map(Cow::Borrowed),
-                    Cow::Owned(value) => value.get(position).cloned().map(Cow::Owned),
-                });
-                found.ok_or_else(|| ExprError::NoItem(number.to_string()))
-            }
-            _ => Err(ops::mismatch("[]", &[&list, index])),
-        }
     }
 
     fn comprehension(&mut self, it: &'a ComprehensionExpr) -> Result1<'a> {
@@ -257,6 +233,30 @@ impl<'a> Machine<'a> {
         let value = self.eval(step)?;
         self.locals[accumulator].1 = value;
         Ok(())
+    }
+}
+
+fn field<'a>(operand: Cow<'a, Value>, field: &str) -> Result1<'a> {
+    let found = match operand {
+        Cow::Borrowed(Value::Object(fields)) => fields.get(field).map(Cow::Borrowed),
+        Cow::Owned(Value::Object(mut fields)) => fields.swap_remove(field).map(Cow::Owned),
+        other => return Err(ops::mismatch(&format!(".{field}"), &[&other])),
+    };
+    found.ok_or_else(|| ExprError::NoField(field.to_owned()))
+}
+
+fn index<'a>(list: Cow<'a, Value>, index: &Value) -> Result1<'a> {
+    match (&*list, index) {
+        (Value::Object(_), Value::String(key)) => field(list, key),
+        (Value::Array(_), Value::Number(number)) => {
+            let position = number.as_u64().and_then(|n| usize::try_from(n).ok());
+            let found = position.and_then(|position| match list {
+                Cow::Borrowed(value) => value.get(position).map(Cow::Borrowed),
+                Cow::Owned(value) => value.get(position).cloned().map(Cow::Owned),
+            });
+            found.ok_or_else(|| ExprError::NoItem(number.to_string()))
+        }
+        _ => Err(ops::mismatch("[]", &[&list, index])),
     }
 }
 
