@@ -1,4 +1,4 @@
-//! The queue's adapter, against a server that says what SQS says.
+//! The contract of the queue, on the fake and on the embedded stack; and its adapter against a server that fails as told.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,10 @@ use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use convoke_app::ports::{Bell, Bells, Ring};
 use convoke_aws::SqsBells;
 use convoke_domain::ids::{GroupId, SlotId};
-use convoke_tests::samples::job;
+use convoke_tests::contracts::bells_reach_their_queues;
+use convoke_tests::embedded::EmbeddedStack;
+use convoke_tests::fakes::{FakeEnv, FakeQueue, Faults};
+use convoke_tests::samples::{NOW_MS, job};
 use convoke_tests::transport::{Meddling, Seen, meddling};
 use serde_json::{Value, json};
 
@@ -75,6 +78,18 @@ fn batch(seen: &Seen, failures: &[(&str, bool)]) -> Meddling {
 fn ring(slot: u16) -> Ring {
     let bell = Bell { v: 1, key: job("acme", 1), group: GroupId::Root, slot: Some(SlotId(slot)) };
     Ring { bell, delay_s: 0, solo: false }
+}
+
+#[tokio::test]
+async fn the_fake_keeps_the_contract() {
+    let queue = FakeQueue::new(FakeEnv::new(NOW_MS, 1), Faults::default());
+    bells_reach_their_queues(&queue, &queue).await;
+}
+
+#[tokio::test]
+async fn the_embedded_stack_keeps_the_contract() {
+    let stack = EmbeddedStack::start().await;
+    bells_reach_their_queues(&stack.bells, &stack).await;
 }
 
 #[tokio::test]

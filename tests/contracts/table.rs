@@ -1,4 +1,4 @@
-//! The contract of the ports of the table: one suite, on the fake and on the real adapter.
+//! The contract of the ports of the table: one suite, on the fake and on the real adapter over two transports.
 
 #[path = "table/faults.rs"]
 mod faults;
@@ -6,10 +6,10 @@ mod faults;
 mod stream;
 
 use convoke_tests::contracts;
-use convoke_tests::embedded::EmbeddedTable;
+use convoke_tests::embedded::{EmbeddedStack, EmbeddedTable};
 use convoke_tests::fakes::FakeTable;
 
-macro_rules! on_both {
+macro_rules! on_all {
     ($($case:ident)*) => {
         mod fake {
             $(
@@ -19,6 +19,17 @@ macro_rules! on_both {
                 }
             )*
         }
+        /// Through the connector that `convoke` runs on.
+        mod stack {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let embedded = super::EmbeddedStack::start().await;
+                    super::contracts::$case(&embedded.table).await;
+                }
+            )*
+        }
+        /// Over HTTP.
         mod dynamo {
             $(
                 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +42,7 @@ macro_rules! on_both {
     };
 }
 
-on_both! {
+on_all! {
     a_conflict_answers_the_group
     a_fetch_brings_what_exists
     a_mark_is_applied_once

@@ -1,4 +1,8 @@
-//! The real adapter on an embedded `DynamoDB`, over HTTP on a port of 127.0.0.1.
+//! The real adapters on embedded services: the table alone over HTTP on a port of 127.0.0.1, and the whole stack.
+
+mod stack;
+
+pub use stack::EmbeddedStack;
 
 use aws_credential_types::Credentials;
 use aws_lambda_events::dynamodb::EventRecord;

@@ -1,6 +1,8 @@
 //! What every implementation of the ports has to keep. Each function is one case, on a table of its own.
 
 mod agreement;
+mod bells;
+mod blobs;
 mod events;
 mod groups;
 mod jobs;
@@ -10,6 +12,8 @@ mod steps;
 use convoke_app::ports::{Events, Groups, Jobs, Keys, Steps, Sweeps};
 
 pub use agreement::{changes_agree, groups_round_trip};
+pub use bells::{Receives, bells_reach_their_queues};
+pub use blobs::{Opens, objects_are_kept, presigned_urls_are_followed};
 pub use events::{events_are_numbered_without_gaps, events_are_paged, many_events_are_appended_whole};
 pub use groups::{
     a_conflict_answers_the_group, a_mark_is_applied_once, a_missing_group_is_missing, a_put_loser_gets_the_winners,

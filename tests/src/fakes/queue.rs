@@ -69,6 +69,11 @@ impl FakeQueue {
         self.lock().1.retain(|message| message.id != id);
     }
 
+    /// The clock that delays go by.
+    pub const fn env(&self) -> &FakeEnv {
+        &self.env
+    }
+
     /// All messages, also those that are hidden or delayed.
     pub fn len(&self) -> usize {
         self.lock().1.len()
