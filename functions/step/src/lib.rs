@@ -1,1 +1,154 @@
-//! Convoke.
+//! The function `step`: works on the slots whose bells SQS delivers.
+//!
+//! All messages of a batch are worked side by side, each in a task of its own: a step that panics ends nobody else's.
+//! What fails is reported by message, so that the others of its batch aren't delivered again; a failed message comes
+//! again after its visibility time, and goes to the dead-letter queue when it has come often enough. Nothing is decided
+//! here: a bell is answered by the state that [`Platform::answer`] finds.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::error::Error;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use convoke_app::platform::Platform;
+use convoke_app::ports::Bell;
+use convoke_app::work::{Until, WorkError};
+use futures_util::future::join_all;
+use lambda_runtime::{LambdaEvent, Service, service_fn};
+use serde::Deserialize;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+/// The version of bells that this code reads.
+const BELL_VERSION: u64 = 1;
+
+/// The handler as `lambda_runtime` runs it.
+pub fn service(
+    platform: Platform,
+) -> impl Service<LambdaEvent<SqsEvent>, Response = SqsBatchResponse, Error = Infallible, Future: Send> + Clone {
+    service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let platform = platform.clone();
+        async move {
+            let until = Until { deadline_ms: event.context.deadline };
+            let span = tracing::info_span!("batch", request_id = event.context.request_id);
+            Ok(handle(&platform, event.payload, until).instrument(span).await)
+        }
+    })
+}
+
+/// Answers the bells of a batch; the answer names the messages that are to come again.
+///
+/// Idempotent: a bell for what is done or taken is answered at once. Work that is still running when this future is
+/// dropped is aborted; its claims run out, and the clock rings them again.
+pub async fn handle(platform: &Platform, event: SqsEvent, until: Until) -> SqsBatchResponse {
+    let messages = event.records.into_iter().map(|message| {
+        let message_id = message.message_id.as_deref();
+        let span = tracing::info_span!("message", message_id, tenant = Empty, job = Empty);
+        receive(platform, message, until).instrument(span)
+    });
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(join_all(messages).await.into_iter().flatten());
+    response
+}
+
+/// Why a message isn't done.
+#[derive(Debug, thiserror::Error)]
+enum MessageError {
+    #[error("the message is no bell")]
+    Malformed(#[source] serde_json::Error),
+    #[error("the message is a bell of version {0}, this code reads {BELL_VERSION}")]
+    Version(u64),
+    #[error("the step can't be worked on")]
+    Work(#[source] WorkError),
+    #[error("the step panicked ({message}), and that can't be noted")]
+    Panicked { message: String, source: WorkError },
+    #[error("the step's task was ended")]
+    Aborted(#[source] JoinError),
+}
+
+impl MessageError {
+    fn is_expected(&self) -> bool {
+        match self {
+            Self::Work(error) | Self::Panicked { source: error, .. } => error.is_retryable(),
+            Self::Aborted(_) => true,
+            Self::Malformed(_) | Self::Version(_) => false,
+        }
+    }
+}
+
+/// Answers the id of a message that is to come again.
+async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Option<String> {
+    let body = message.body.unwrap_or_default();
+    let answered = match bell(&body) {
+        Ok(bell) => answer(platform, bell, until).await,
+        Err(error) => Err(error),
+    };
+    let error = answered.err()?;
+    if error.is_expected() {
+        tracing::warn!(error = &error as &dyn Error, "a message comes again");
+    } else {
+        tracing::error!(error = &error as &dyn Error, "a message failed");
+    }
+    Some(message.message_id.unwrap_or_default())
+}
+
+fn bell(body: &str) -> Result<Bell, MessageError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u64,
+    }
+    let Versioned { v } = serde_json::from_str(body).map_err(MessageError::Malformed)?;
+    if v != BELL_VERSION {
+        return Err(MessageError::Version(v));
+    }
+    serde_json::from_str(body).map_err(MessageError::Malformed)
+}
+
+async fn answer(platform: &Platform, bell: Bell, until: Until) -> Result<(), MessageError> {
+    let span = tracing::Span::current();
+    span.record("tenant", bell.key.tenant.as_str());
+    span.record("job", bell.key.job.as_str());
+    let (own, rung) = (platform.clone(), bell.clone());
+    let work = async move { own.answer(&rung, until).await };
+    match AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await {
+        Ok(answered) => answered.map_err(MessageError::Work),
+        Err(gone) => match gone.try_into_panic() {
+            Ok(panic) => note_panic(platform, bell, said(&*panic)).await,
+            Err(gone) => Err(MessageError::Aborted(gone)),
+        },
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message").to_owned()
+}
+
+/// Tells the engine, which counts the attempt and rings the step again; then this message is done.
+async fn note_panic(platform: &Platform, bell: Bell, message: String) -> Result<(), MessageError> {
+    tracing::error!(panic = message, "a step panicked");
+    let (own, said) = (platform.clone(), message.clone());
+    let note = async move { own.panicked(&bell, &said).await };
+    match AbortOnDropHandle::new(tokio::spawn(note.in_current_span())).await {
+        Ok(noted) => noted.map_err(|source| MessageError::Panicked { message, source }),
+        Err(gone) => Err(MessageError::Aborted(gone)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bells_are_read_strictly() {
+        let good = r#"{"v":1,"tenant":"acme","job":"01KAJ0X5T3ZQ4V8N2M6R7W9YBC","group":"J","slot":3}"#;
+        assert_eq!(bell(good).expect("a bell").slot.map(|slot| slot.0), Some(3));
+        let newer = good.replace("\"v\":1", "\"v\":2");
+        assert!(matches!(bell(&newer), Err(MessageError::Version(2))));
+        for bad in ["", "{}", "[1]", r#"{"v":1}"#, &good.replace("acme", "A/B"), &good.replace("\"J\"", "\"X\"")] {
+            assert!(matches!(bell(bad), Err(MessageError::Malformed(_))), "{bad}");
+        }
+    }
+}

@@ -136,7 +136,7 @@ pub struct ItemList {
 }
 
 /// The tools of one step; replaying the same calls gives the same answers.
-pub trait Toolbox: Send {
+pub trait Toolbox: Send + Sync {
     /// Does what the model asks; an error is an answer that says so.
     fn call(&mut self, call: &ToolCall) -> Message;
 

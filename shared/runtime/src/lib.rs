@@ -9,5 +9,8 @@ pub mod models;
 pub mod system;
 pub mod telemetry;
 
+/// Reads the image of a table's stream: handlers parse events, but don't know the table.
+pub use convoke_aws::group_from_stream_image;
+
 pub use connect::{Clients, StartError, platform, start};
 pub use system::SystemEnv;
