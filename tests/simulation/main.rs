@@ -2,13 +2,13 @@
 //!
 //! Deterministic: a seed says everything, and a failing one is printed.
 
-mod script;
 mod world;
 
 use convoke_domain::money::{Cost, MicroUsd};
 use convoke_domain::status::StopReason;
+use convoke_tests::engine::meter::CALL_USD;
+use convoke_tests::engine::shapes::Shape;
 use convoke_tests::fakes::Rates;
-use script::Shape;
 use world::World;
 
 const SHAPES: [Shape; 7] = [
@@ -58,7 +58,7 @@ async fn a_job_with_money_for_half_of_it_ends_within_its_budget() {
     for seed in 0..40 {
         let shape = SHAPES[usize::try_from(seed).expect("small") % SHAPES.len()];
         let world = World::new(shape, seed, Rates { message_doubled: 100, message_lost: 50, ..Rates::default() });
-        let budget = Cost { usd: MicroUsd(world::CALL_USD * shape.model_steps() / 2 + 100), tokens: 1_000_000 };
+        let budget = Cost { usd: MicroUsd(CALL_USD * shape.model_steps() / 2 + 100), tokens: 1_000_000 };
         let key = world.submit(budget).await;
         world.run(&key).await;
         let root = world.root(&key);

@@ -2,6 +2,7 @@
 
 pub mod contracts;
 pub mod embedded;
+pub mod engine;
 pub mod fakes;
 pub mod samples;
 pub mod scripted;

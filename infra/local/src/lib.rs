@@ -2,4 +2,5 @@
 
 mod ids;
 mod loopback;
+pub mod resources;
 pub mod stack;

@@ -12,12 +12,30 @@ use serde_json::{Value, json};
 /// A job's shape.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
+    /// One step.
     One,
+    /// So many, one after the other.
     Chain(usize),
+    /// One, two side by side, one.
     Diamond,
-    Fan { items: u32, concurrency: u32 },
-    Ordered { items: u32 },
-    Loop { rounds: u32 },
+    /// One, a map in lanes, one.
+    Fan {
+        /// Items of the map.
+        items: u32,
+        /// Lanes.
+        concurrency: u32,
+    },
+    /// One, a map whose items wait for each other, each a loop, one.
+    Ordered {
+        /// Items of the map.
+        items: u32,
+    },
+    /// A loop that is done after so many rounds, one.
+    Loop {
+        /// Rounds.
+        rounds: u32,
+    },
+    /// One, a condition, one of two, one.
     Branch,
 }
 
@@ -95,6 +113,7 @@ pub struct Simple {
 }
 
 impl Simple {
+    /// The script of a shape.
     pub fn new(shape: Shape) -> Self {
         Self { shape, graph: shape.graph() }
     }
