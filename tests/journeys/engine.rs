@@ -65,7 +65,7 @@ impl Rig {
 
     /// Delivers batches until the job is over.
     async fn run(&self, key: &JobKey) {
-        for _ in 0..500 {
+        for _ in 0..60 {
             if self.status(key).await.is_terminal() {
                 return;
             }

@@ -3,6 +3,7 @@
 
 mod operations;
 
+use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::Type;
@@ -11,7 +12,6 @@ use utoipa::openapi::{
     Components, ComponentsBuilder, Content, HeaderBuilder, InfoBuilder, LicenseBuilder, Object, OpenApi,
     OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
 };
-use utoipa::ToSchema;
 
 use crate::artifact::{ArtifactList, DownloadView, Health, UploadView};
 use crate::event::EventList;

@@ -335,6 +335,7 @@ impl Shift<'_> {
             match self.platform.ports.groups.apply(self.key(), &change).await? {
                 Applied::Done(after) => {
                     let GroupId::Fan { node, .. } = group.id else { return Ok(Vec::new()) };
+                    let after = self.fan_in(after, SlotId(node)).await?;
                     return Box::pin(self.follow(&after, SlotId(node))).await;
                 }
                 Applied::Conflict(now) => root = now,
@@ -342,6 +343,17 @@ impl Shift<'_> {
             }
         }
         Err(WorkError::Contended { job: self.key().to_string() })
+    }
+
+    /// Ends a map whose last groups were closed at once, so that none was seen to be the last.
+    async fn fan_in(&self, root: Group, slot: SlotId) -> Result<Group, WorkError> {
+        match decide::fan_in(&self.view(&root), slot, self.platform.ports.env.nonce()) {
+            Ok(change) => match self.platform.ports.groups.apply(self.key(), &change).await? {
+                Applied::Done(after) | Applied::Conflict(after) => Ok(after),
+                Applied::Missing => Ok(root),
+            },
+            Err(_) => Ok(root),
+        }
     }
 
     async fn copy_chunks(&self, slot: SlotId, items: u32, size: u32) -> Result<(), WorkError> {

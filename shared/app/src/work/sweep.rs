@@ -154,6 +154,7 @@ impl Shift<'_> {
                 }
                 None
             }
+            Action::FanIn(slot) => decide::fan_in(&self.view(root), slot, env.nonce()).ok(),
             Action::Ring(..) | Action::RingSolo(..) => None,
         };
         if let Some(change) = change

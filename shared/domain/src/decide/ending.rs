@@ -84,15 +84,32 @@ fn mapped(root: &View<'_>, group: &Group, change: Change) -> Change {
     let GroupId::Fan { node, .. } = group.id else { return change };
     let slot = SlotId(node);
     let waiting = root.group.run.get(&slot).filter(|slot| slot.wait == Wait::Groups);
-    let same_map = |id: &GroupId| matches!(id, GroupId::Fan { node: other, .. } if *other == node);
-    let open = root.group.root().map_or(0, |job| job.groups.keys().filter(|id| same_map(id)).count());
     match waiting {
-        Some(before) if open == 1 && group.ending.is_none() => change
+        Some(before) if open_groups(root, slot) == 1 && group.ending.is_none() => change
             .when(When::Slot(slot, Some(before.clone())))
             .set(Set::Slot(slot, None))
             .set(Set::Bit(Field::Done, slot.index())),
         _ => change,
     }
+}
+
+/// A map whose groups are all closed is done. Whoever closes the last group does it in the same write where it sees that
+/// it is the last; where two close at once, neither does, and the later one does this.
+pub fn fan_in(root: &View<'_>, slot: SlotId, mark: String) -> Result<Change, Refusal> {
+    let waiting = root.group.run.get(&slot).filter(|slot| slot.wait == Wait::Groups).ok_or(Refusal::Stale)?;
+    if root.group.ending.is_some() || open_groups(root, slot) > 0 {
+        return Err(Refusal::Impossible);
+    }
+    Ok(Change::new(GroupId::Root, mark, root.now_ms)
+        .when(When::Live)
+        .when(When::Slot(slot, Some(waiting.clone())))
+        .set(Set::Slot(slot, None))
+        .set(Set::Bit(Field::Done, slot.index())))
+}
+
+fn open_groups(root: &View<'_>, slot: SlotId) -> usize {
+    let same_map = |id: &&GroupId| matches!(id, GroupId::Fan { node, .. } if *node == slot.0);
+    root.group.root().map_or(0, |job| job.groups.keys().filter(same_map).count())
 }
 
 /// The job is over: the finish step that `mine` holds has delivered.

@@ -13,7 +13,7 @@
 //! | held | list made | waits for groups | [`commit`] |
 //! | held | attempt failed, or yields | waiting | [`give_back`] |
 //! | held | step failed for good | `-`, group ending | [`fail`] |
-//! | waits for groups | last group closed | `-`, done bit | [`close`] |
+//! | waits for groups | last group closed | `-`, done bit | [`close`], [`fan_in`] |
 //! | held, ending, lease run out | written off | `-` | [`reap`] |
 //!
 //! A group's life: live, then ending (once, by the first of complete, fail, cancel, deadline, budget: [`end`]), then gone
@@ -31,7 +31,7 @@ mod sweep;
 pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, park, renew};
 pub use commit::{Advance, Next, Outcome, advance, candidate, commit};
 pub use committed::is_committed;
-pub use ending::{close, end, fail, finish, reap};
+pub use ending::{close, end, fail, fan_in, finish, reap};
 pub use fan::{Expansion, List, draw, drawn, expand, new_fan, starve};
 pub use follow::{FollowUp, follow_up};
 pub use ready::{is_complete, ready_slots};

@@ -27,6 +27,8 @@ pub enum Action {
     Draw(GroupId),
     /// Closes a quiet group.
     Close(GroupId),
+    /// Ends a map whose groups are all closed.
+    FanIn(SlotId),
     /// Takes away a claim that ran out in an ending group.
     Reap(GroupId, SlotId),
     /// Rings a slot that may be claimed.
@@ -59,6 +61,7 @@ pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> 
         actions.push(Action::End(ending));
     } else {
         slots(root, &mut actions);
+        fans_in(root, &mut actions);
         for (id, loan) in &job.groups {
             match fans.get(id) {
                 None => actions.push(Action::PutGroup(*id)),
@@ -132,6 +135,12 @@ fn slots(view: &View<'_>, actions: &mut Vec<Action>) {
     if quiet {
         actions.push(Action::Ring(id, SlotId::FINISH));
     }
+}
+
+fn fans_in(root: &View<'_>, actions: &mut Vec<Action>) {
+    let waits = root.group.run.iter().filter(|(_, slot)| slot.wait == Wait::Groups);
+    let over = waits.filter(|(id, _)| super::fan_in(root, **id, String::new()).is_ok());
+    actions.extend(over.map(|(id, _)| Action::FanIn(*id)));
 }
 
 fn look_at_fan(root: &View<'_>, fan: &Group, actions: &mut Vec<Action>) {
