@@ -76,6 +76,17 @@ pub enum TaskError {
     },
 }
 
+/// Why a map's list can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The definition can't be evaluated over this data.
+    #[error("the list can't be made")]
+    Task(#[source] TaskError),
+    /// The list doesn't hold: too long, keys that are not unique, items that wait for what isn't there or each other.
+    #[error("the list doesn't hold: {}", super::finding::summary(.0))]
+    Findings(Vec<Finding>),
+}
+
 /// A map's list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
@@ -108,23 +119,22 @@ pub fn evaluate_join(spec: &TaskSpec, inputs: &Inputs) -> Value {
     Value::Object(present.map(|(binding, output)| (binding.name.clone(), output.clone())).collect())
 }
 
-/// The list that the map of that node runs over. Errors are findings about the list: it is too long, keys are not unique,
-/// or items wait for items that don't exist or for each other.
-pub fn evaluate_over(flow: &CompiledFlow, node: usize, inputs: &Inputs) -> Result<Items, Vec<Finding>> {
+/// The list that the map of that node runs over.
+pub fn evaluate_over(flow: &CompiledFlow, node: usize, inputs: &Inputs) -> Result<Items, ListError> {
     let name = node_name(flow, node);
-    let spec = flow.map(node).ok_or_else(|| vec![Finding::new("", format!("there is no map {name}"))])?;
+    let spec = flow.map(node).ok_or_else(|| ListError::Task(TaskError::Missing(format!("map {name}"))))?;
     let scope = inputs.scope(&spec.bindings);
-    let list = value(&spec.over, &scope, &name, "over").map_err(|error| vec![finding(&error)])?;
+    let list = value(&spec.over, &scope, &name, "over").map_err(ListError::Task)?;
     let Value::Array(items) = list else {
-        let error = wrong_type(&name, "over", "a list", &list);
-        return Err(vec![finding(&error)]);
+        return Err(ListError::Task(wrong_type(&name, "over", "a list", &list)));
     };
     if items.len() > spec.items_max as usize {
         let message = format!("the list has {} items, and {:?} takes at most {}", items.len(), name, spec.items_max);
-        return Err(vec![Finding::new("", message)]);
+        return Err(ListError::Findings(vec![Finding::new("", message)]));
     }
-    let keys = keys(spec, &scope, &items)?;
-    let needs = spec.after.as_ref().map(|after| needs(after, &scope, &items, &keys)).transpose()?;
+    let keys = keys(spec, &scope, &items).map_err(ListError::Findings)?;
+    let needs = spec.after.as_ref().map(|after| needs(after, &scope, &items, &keys)).transpose();
+    let needs = needs.map_err(ListError::Findings)?;
     Ok(Items { items, keys, needs })
 }
 
@@ -235,11 +245,6 @@ fn truth(expr: &Expr, scope: &Map<String, Value>, task: &str, place: &'static st
 fn wrong_type(task: &str, place: &'static str, expected: &'static str, value: &Value) -> TaskError {
     let found = value.to_string().chars().take(100).collect();
     TaskError::Type { task: task.to_owned(), place, expected, found }
-}
-
-fn finding(error: &TaskError) -> Finding {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    Finding::new("", format!("{error}{source}"))
 }
 
 fn node_name(flow: &CompiledFlow, node: usize) -> String {

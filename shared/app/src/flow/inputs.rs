@@ -1,6 +1,7 @@
 //! What a step works with, and how expressions and templates see it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +12,7 @@ use crate::ports::FileRef;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     /// The job's validated input.
-    pub input: Value,
+    pub input: Arc<Value>,
     /// Output by [`Read::task`](super::Read::task). Of a map a list of its items' outputs (with a loop as body each an
     /// object of its tasks' last outputs, by task id; `null` for an item that failed). Missing where a task hasn't run or
     /// was skipped.
@@ -89,7 +90,7 @@ impl Inputs {
     /// The names that `bindings` and the built-in ones make.
     pub(crate) fn scope(&self, bindings: &[Binding]) -> Map<String, Value> {
         let mut scope = Map::new();
-        scope.insert("input".to_owned(), self.input.clone());
+        scope.insert("input".to_owned(), Value::clone(&self.input));
         scope.insert("job".to_owned(), json!({"id": self.job_id, "model": self.model}));
         scope.insert("round".to_owned(), self.round.into());
         let conflicts = self.conflicts.iter().map(|it| json!({"path": it.path, "steps": it.steps}));

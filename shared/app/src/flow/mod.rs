@@ -14,17 +14,21 @@ mod parse;
 mod plan;
 mod prompt;
 mod schema;
+mod script;
 mod spec;
 pub mod template;
 pub mod tools;
 
 pub use accept::{Accepted, accept, repair};
 pub use compile::{ISSUES_MAX, compile};
-pub use evaluate::{Items, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope};
+pub use evaluate::{
+    Items, ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope,
+};
 pub use finding::{FINDINGS_MAX, Finding, feedback, summary};
 pub use guardrail::Guardrail;
 pub use inputs::{Conflict, Inputs, conflicts};
 pub use media::media_type;
 pub use parse::{DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, from_value, parse};
 pub use prompt::{Prompt, prompt};
+pub use script::{JobScript, ToolKit, job_compiler};
 pub use spec::{Capability, CompiledFlow, LoopSpec, MapSpec, Read, ReadKind, TaskSpec, validate_input};

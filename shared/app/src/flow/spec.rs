@@ -96,6 +96,8 @@ pub struct TaskSpec {
     pub reads: Vec<Read>,
     /// Those of `reads` whose files the task may read.
     pub files: Vec<Read>,
+    /// Whether it looks at [`Inputs::conflicts`](super::Inputs::conflicts).
+    pub reads_conflicts: bool,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) body: TaskBody,
 }

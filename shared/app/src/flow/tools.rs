@@ -1,15 +1,14 @@
-//! Tools that agents may call: the port, and how the file tools are told to a model.
+//! Files that steps write: bounds, where they may go, and how the file tools are told to a model.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use convoke_domain::path::ArtifactPath;
 use serde_json::json;
 
 use super::media::media_type;
-use crate::model::{ToolCall, ToolSpec};
+use crate::model::ToolSpec;
 
 /// Most files that a step may write.
 pub const FILES_MAX: usize = 200;
@@ -78,31 +77,6 @@ impl fmt::Display for Scope {
             Self::Paths(paths) => f.write_str(&paths.join(", ")),
         }
     }
-}
-
-/// What a tool answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolReply {
-    /// For the model.
-    pub content: String,
-    /// Whether it went wrong; the model is told and may try otherwise.
-    pub is_error: bool,
-}
-
-/// The tools of one step.
-///
-/// A step that is taken up again calls [`Toolbox::call`] with the journaled calls, in order, and is where it was:
-/// implementations answer the same calls in the same order in the same way, or read their answer from the journal.
-#[async_trait]
-pub trait Toolbox: Send {
-    /// The tools, as a model is told of them.
-    fn specs(&self) -> Vec<ToolSpec>;
-
-    /// Does what the model wants. Never fails as a whole: what goes wrong is told to the model.
-    async fn call(&mut self, call: &ToolCall) -> ToolReply;
-
-    /// The files that were written, by path.
-    fn files(&self) -> Vec<NewFile>;
 }
 
 /// The file tools: all three for a step that writes, without `write_file` for one that only reads.

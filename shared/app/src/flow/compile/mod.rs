@@ -78,11 +78,12 @@ struct Site<'p> {
     place: Place<'p>,
     bindings: BTreeSet<Binding>,
     after: bool,
+    conflicts: bool,
 }
 
 impl<'p> Site<'p> {
     const fn new(place: Place<'p>) -> Self {
-        Self { place, bindings: BTreeSet::new(), after: false }
+        Self { place, bindings: BTreeSet::new(), after: false, conflicts: false }
     }
 
     fn reads(&self) -> Vec<Read> {
@@ -269,7 +270,10 @@ impl<'d> Compiler<'d> {
         for read in reads {
             match self.names.path(read, site.place) {
                 Ok(Some(binding)) => drop(site.bindings.insert(binding)),
-                Ok(None) => site.after |= read[0] == "after",
+                Ok(None) => {
+                    site.after |= read[0] == "after";
+                    site.conflicts |= read[0] == "conflicts";
+                }
                 Err((message, hint)) => self.issue(path, message, hint),
             }
         }

@@ -84,6 +84,7 @@ impl<'d> Compiler<'d> {
             kind: TaskKind::Agent,
             reads: reads.into_iter().collect(),
             files: files.into_iter().collect(),
+            reads_conflicts: site.conflicts,
             bindings: site.bindings.into_iter().collect(),
             body: TaskBody::Agent(Box::new(spec)),
         };
@@ -279,8 +280,16 @@ impl<'d> Compiler<'d> {
     fn plain_task(&mut self, id: &str, (kind, body): (TaskKind, TaskBody), site: Site<'_>) {
         let reads = site.reads();
         let bindings = site.bindings.into_iter().collect();
-        let spec =
-            TaskSpec { id: id.to_owned(), node: site.place.node, kind, reads, files: Vec::new(), bindings, body };
+        let spec = TaskSpec {
+            id: id.to_owned(),
+            node: site.place.node,
+            kind,
+            reads,
+            files: Vec::new(),
+            reads_conflicts: site.conflicts,
+            bindings,
+            body,
+        };
         self.tasks.insert(id.to_owned(), spec);
     }
 }
