@@ -5,6 +5,7 @@
 
 pub mod bedrock;
 mod bounded;
+pub mod embedded;
 pub mod openai;
 pub mod prices;
 pub mod registry;
