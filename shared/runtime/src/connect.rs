@@ -1,19 +1,26 @@
 //! Connecting the ports: once per process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls;
-use convoke_app::model::Models;
+use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports};
 use convoke_app::ports::Env;
 use convoke_aws::{DynamoTable, S3Blobs, SqsBells};
-use convoke_models::registry::{Registry, RegistryError};
+use convoke_models::registry::{Registry, RegistryError, Settings};
 
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
-use crate::models::{Extras, settings};
+use crate::models::{self, Extras};
 use crate::system::SystemEnv;
 use crate::telemetry::{self, Format};
+
+/// How long a try of a call to AWS may take to connect, and in all. A call that hangs would cost the function's whole
+/// time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Clients of AWS, or of what speaks its protocols.
 #[derive(Clone, Debug)]
@@ -26,12 +33,29 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
 }
 
+impl Clients {
+    /// Clients of an account. Tries are bounded in time; the SDK's own retries stand.
+    pub fn new(aws: &SdkConfig) -> Self {
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let aws = aws.to_builder().timeout_config(timeouts.build()).build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&aws),
+            sqs: aws_sdk_sqs::Client::new(&aws),
+            s3: aws_sdk_s3::Client::new(&aws),
+        }
+    }
+}
+
 /// Why a process can't start. Final: an operator has to change something.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Settings are missing or wrong.
     #[error(transparent)]
     Config(#[from] Mistakes),
+    /// `CONVOKE_MODEL` names a model that isn't set up.
+    #[error("CONVOKE_MODEL can't be used")]
+    Model(#[source] ModelNameError),
     /// The models' HTTP client can't be made.
     #[error("models can't be called")]
     Models(#[source] RegistryError),
@@ -45,7 +69,7 @@ pub fn platform(
     (limits, compile): (Limits, Compile),
 ) -> Platform {
     let env = SystemEnv;
-    let seed = u64::from_le_bytes(env.secret()[..8].try_into().unwrap_or_default());
+    let seed = env.secret().iter().take(8).fold(0_u64, |seed, &byte| seed << 8 | u64::from(byte));
     let table = Arc::new(DynamoTable::new(clients.dynamodb, stores.table.clone(), seed));
     let bells = SqsBells::new(clients.sqs, stores.queue_url.clone(), stores.solo_queue_url.clone(), seed);
     let blobs = S3Blobs::new(clients.s3.clone(), clients.s3, stores.bucket.clone());
@@ -64,28 +88,59 @@ pub fn platform(
     Platform::new(ports, limits, compile)
 }
 
-/// The start of a Lambda function: telemetry, configuration, connections.
+/// The models that the settings name. The default one has to be set up; where its price isn't known, that is said.
+pub fn registry(settings: Settings) -> Result<Registry, StartError> {
+    let registry = Registry::new(settings).map_err(StartError::Models)?;
+    let default = registry.default_model();
+    let profile = registry.profile(default).map_err(StartError::Model)?;
+    if let Some(unpriced) = profile.filter(|profile| profile.price.is_none()) {
+        tracing::warn!(model = unpriced.name, "no price is known for this model: the cap in tokens alone holds");
+    }
+    Ok(registry)
+}
+
+/// The start of a Lambda function: telemetry, configuration, connections. Nothing is called yet: clients connect with
+/// their first request.
 pub async fn start(compile: Compile) -> Result<Platform, StartError> {
     let strings = ProcessEnv;
     telemetry::start(Format::Json, &strings.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
-    let stores = Stores::read(&strings)?;
-    let limits = config::limits(&strings)?;
     let aws = aws().await;
-    let clients = Clients {
-        dynamodb: aws_sdk_dynamodb::Client::new(&aws),
-        sqs: aws_sdk_sqs::Client::new(&aws),
-        s3: aws_sdk_s3::Client::new(&aws),
-    };
-    let bedrock = Some(aws_sdk_bedrockruntime::Client::new(&aws));
-    let settings = settings(&strings, Extras { bedrock, ..Extras::default() })?;
-    let registry = Registry::new(settings).map_err(StartError::Models)?;
-    Ok(platform(clients, &stores, Arc::new(registry), (limits, compile)))
+    // Without a region there is no Bedrock; a model of it then says so by name.
+    let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(&aws));
+    let settings = models::settings(&strings, Extras { bedrock, ..Extras::default() });
+    let set = Mistakes::both(Stores::read(&strings), config::limits(&strings));
+    let ((stores, limits), settings) = Mistakes::both(set, settings)?;
+    let registry = registry(settings)?;
+    Ok(platform(Clients::new(&aws), &stores, Arc::new(registry), (limits, compile)))
 }
 
-/// The account's configuration over one TLS stack.
+/// The account's configuration over one TLS stack. Calls of models take their own time, so none is set here.
 async fn aws() -> SdkConfig {
     let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::error::Error;
+
+    use super::*;
+
+    fn start_with(model: &str) -> Result<Registry, StartError> {
+        let strings = BTreeMap::from([("CONVOKE_MODEL".to_owned(), model.to_owned())]);
+        registry(models::settings(&strings, Extras::default())?)
+    }
+
+    #[test]
+    fn a_default_model_that_is_not_set_up_stops_the_start() {
+        let error = start_with("openai/gpt-4.1").err().expect("there is no key");
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("OPENAI_API_KEY"), "{error}: {cause}");
+        assert!(start_with("nonsense").is_err());
+        let registry = start_with("ollama/qwen3:8b").expect("it needs no key");
+        assert_eq!(registry.default_model(), "ollama/qwen3:8b");
+    }
 }
