@@ -7,6 +7,14 @@
 mod blobs;
 #[path = "stack/folder.rs"]
 mod folder;
+#[path = "stack/host_http.rs"]
+mod host_http;
+#[path = "stack/host_limits.rs"]
+mod host_limits;
+#[path = "stack/host_queue.rs"]
+mod host_queue;
+#[path = "stack/host_stream.rs"]
+mod host_stream;
 #[path = "stack/queues.rs"]
 mod queues;
 #[path = "stack/redrive.rs"]
