@@ -61,7 +61,7 @@ pub enum StartError {
     Models(#[source] RegistryError),
 }
 
-/// A platform over these clients.
+/// A platform over these clients; on AWS `compile` is `convoke_tools::compiler()`.
 pub fn platform(
     clients: Clients,
     stores: &Stores,
@@ -101,7 +101,7 @@ pub fn registry(settings: Settings) -> Result<Registry, StartError> {
 
 /// The start of a Lambda function: telemetry, configuration, connections. Nothing is called yet: clients connect with
 /// their first request.
-pub async fn start(compile: Compile) -> Result<Platform, StartError> {
+pub async fn start() -> Result<Platform, StartError> {
     let strings = ProcessEnv;
     telemetry::start(Format::Json, &strings.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
     let aws = aws().await;
@@ -111,7 +111,7 @@ pub async fn start(compile: Compile) -> Result<Platform, StartError> {
     let set = Mistakes::both(Stores::read(&strings), config::limits(&strings));
     let ((stores, limits), settings) = Mistakes::both(set, settings)?;
     let registry = registry(settings)?;
-    Ok(platform(Clients::new(&aws), &stores, Arc::new(registry), (limits, compile)))
+    Ok(platform(Clients::new(&aws), &stores, Arc::new(registry), (limits, convoke_tools::compiler())))
 }
 
 /// The account's configuration over one TLS stack. Calls of models take their own time, so none is set here.

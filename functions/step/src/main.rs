@@ -1,0 +1,7 @@
+//! Hosts the function `step` on Lambda.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let platform = convoke_runtime::start().await?;
+    lambda_runtime::run(convoke_step::service(platform)).await
+}
