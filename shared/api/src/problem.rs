@@ -104,8 +104,6 @@ codes! {
     JobNotEnded = "job_not_ended", "The job has not ended yet";
     /// 409: only failed and cancelled jobs are retried.
     JobNotRetryable = "job_not_retryable", "The job can't be retried";
-    /// 409: others change the same thing at this moment; try again.
-    Contended = "contended", "Too many changes at once";
     /// 413: the body is too large.
     BodyTooLarge = "body_too_large", "The body is too large";
     /// 415: the body has to be JSON and to say so.

@@ -1,8 +1,15 @@
 //! Use cases of Convoke and the ports that they need.
 
+pub mod artifacts;
+pub mod auth;
+pub mod control;
+pub mod failure;
 pub mod flow;
 pub mod model;
 pub mod platform;
 pub mod ports;
+pub mod read;
 pub mod script;
+pub mod submit;
+pub mod uploads;
 pub mod work;

@@ -1,0 +1,140 @@
+//! How use cases fail that callers ask for: the caller's mistakes and ours are different types.
+
+use convoke_api::cursor::CursorError;
+use convoke_api::flow::FlowIssue;
+use convoke_domain::path::PathError;
+use convoke_domain::status::JobStatus;
+
+use crate::ports::PortError;
+use crate::work::WorkError;
+
+/// Why a request wasn't done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It can't be, as things are: the caller's to mend. Nothing was stored.
+    #[error(transparent)]
+    Refused(Refused),
+    /// It should have been: ours to mend. Every use case can be asked again.
+    #[error("the request failed")]
+    Internal(#[source] WorkError),
+}
+
+/// What a caller did wrong, or should know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No key, or none that opens anything.
+    #[error("a valid key is required: authorization: bearer cvk_...")]
+    Unauthenticated,
+    /// A header or parameter can't be read.
+    #[error("{detail}")]
+    Malformed {
+        /// Which, and why.
+        detail: String,
+    },
+    /// The cursor wasn't given out by this list.
+    #[error("the cursor can't be used")]
+    Cursor(#[source] CursorError),
+    /// The path is none of an artifact.
+    #[error(transparent)]
+    Path(PathError),
+    /// The request is understood and wrong.
+    #[error("{} of the {what} can't be accepted", places(issues.len()))]
+    Invalid {
+        /// Which part of it.
+        what: Part,
+        /// Where and why.
+        issues: Vec<FlowIssue>,
+    },
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used with another body within the last 24 hours")]
+    IdempotencyKeyReused,
+    /// The caller has no such job.
+    #[error("there is no job {job}")]
+    JobNotFound {
+        /// As asked.
+        job: String,
+    },
+    /// The job has no such step.
+    #[error("the job has no step {step} that has begun")]
+    StepNotFound {
+        /// As asked.
+        step: String,
+    },
+    /// The job has no such file.
+    #[error("the job has no artifact {path}")]
+    ArtifactNotFound {
+        /// As asked.
+        path: String,
+    },
+    /// The job is over.
+    #[error("the job has ended: it is {}", status.as_str())]
+    JobAlreadyEnded {
+        /// How it ended.
+        status: JobStatus,
+    },
+    /// The job isn't over.
+    #[error("the job has not ended: it is {}", status.as_str())]
+    JobNotEnded {
+        /// How it stands.
+        status: JobStatus,
+    },
+    /// The job ended as asked: there is nothing to try again.
+    #[error("only failed and cancelled jobs are retried: this one is {}", status.as_str())]
+    JobNotRetryable {
+        /// How it ended.
+        status: JobStatus,
+    },
+}
+
+/// What part of a request is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The request itself.
+    Request,
+    /// The name of its flow.
+    FlowName,
+    /// The flow that is written in it.
+    Flow,
+    /// The flow's input.
+    Input,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::FlowName => "flow's name",
+            Self::Flow => "flow",
+            Self::Input => "input",
+        })
+    }
+}
+
+fn places(count: usize) -> String {
+    if count == 1 { "1 part".to_owned() } else { format!("{count} parts") }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Internal(WorkError::Port(error))
+    }
+}
+
+impl Refused {
+    /// One thing wrong with a request.
+    pub fn request(path: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Invalid { what: Part::Request, issues: vec![FlowIssue::new(path, message, hint)] }
+    }
+}

@@ -1,0 +1,77 @@
+//! A new job out of one that failed or was cancelled: the same flow and input; results that count are taken over by the
+//! engine as it comes to them.
+
+use convoke_api::flow::FlowIssue;
+use convoke_domain::ids::JobKey;
+use convoke_domain::status::JobStatus;
+use serde_json::Value;
+
+use super::{Answered, IdempotencyKey, body, corrupt, definition_blob, invalid, millis, new_root};
+use crate::failure::{Failure, Part, Refused};
+use crate::platform::Platform;
+use crate::ports::{Definition, JobHead, Payload, Submission};
+
+impl Platform {
+    /// Tries a job again. Idempotent by `repeat` for 24 hours; without it each call makes another job.
+    ///
+    /// [`Refused::JobNotEnded`] and [`Refused::JobNotRetryable`] where there is nothing to try again.
+    pub async fn retry(
+        &self,
+        parent: &JobKey,
+        body: &Value,
+        repeat: Option<&IdempotencyKey>,
+    ) -> Result<Answered, Failure> {
+        let (head, root) = self.known_job(parent).await?;
+        let job = root.root().ok_or_else(|| corrupt(parent, "its item is a map's"))?;
+        match job.status {
+            JobStatus::Failed | JobStatus::Cancelled => {}
+            status @ JobStatus::Completed => return Err(Refused::JobNotRetryable { status }.into()),
+            status @ (JobStatus::Queued | JobStatus::Working | JobStatus::AwaitingReview) => {
+                return Err(Refused::JobNotEnded { status }.into());
+            }
+        }
+        let budget =
+            body::read_retry(body, &self.limits, head.budget).map_err(|issues| invalid(Part::Request, issues))?;
+        let flow = self.job_flow(parent).await?.ok_or_else(|| corrupt(parent, "its definition is missing"))?;
+        if let Err(error) = self.ports.models.model(&flow.definition.model) {
+            let issue = FlowIssue::new("model", error.to_string(), "the job's model has to be configured again");
+            return Err(invalid(Part::Request, vec![issue]));
+        }
+        let key = self.new_key(&parent.tenant)?;
+        let definition = self.taken_over(parent, &key, &flow.definition).await?;
+        let now_ms = self.ports.env.now_ms();
+        let time_ms = job.deadline_ms.saturating_sub(job.created_ms).min(millis(self.limits.deadline_max));
+        let root = new_root(flow.graph(), budget, now_ms, now_ms + time_ms);
+        let head = JobHead { budget, parent: Some(parent.job.clone()), ..head };
+        let idempotency = repeat.map(|repeat| repeat.stored(&format!("retry {}", parent.job), body, now_ms));
+        self.accept_job(flow.graph(), Submission { key, head, definition, root, idempotency }).await
+    }
+
+    async fn taken_over(&self, parent: &JobKey, key: &JobKey, earlier: &Definition) -> Result<Definition, Failure> {
+        Ok(Definition {
+            flow: self.copied(parent, key, ("flow.json", &earlier.flow)).await?,
+            input: self.copied(parent, key, ("input.json", &earlier.input)).await?,
+            parent: Some(parent.job.clone()),
+            ..earlier.clone()
+        })
+    }
+
+    /// A job's objects are its own: those of its parent may go before it does.
+    async fn copied(
+        &self,
+        parent: &JobKey,
+        key: &JobKey,
+        (name, payload): (&str, &Payload),
+    ) -> Result<Payload, Failure> {
+        match payload {
+            Payload::Inline(_) => Ok(payload.clone()),
+            Payload::Blob { key: from, bytes } => {
+                let to = definition_blob(key, name);
+                if !self.ports.blobs.copy(from, &to).await? {
+                    return Err(corrupt(parent, &format!("object {from} is missing")).into());
+                }
+                Ok(Payload::Blob { key: to, bytes: *bytes })
+            }
+        }
+    }
+}
