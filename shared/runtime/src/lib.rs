@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod connect;
+pub mod http;
 pub mod models;
 pub mod system;
 pub mod telemetry;

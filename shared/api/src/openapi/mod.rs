@@ -25,6 +25,9 @@ use operations::{Answer, Body, Op, Param, Place, operations};
 /// Name of the security scheme.
 const KEY: &str = "key";
 
+/// The document as it is committed and served.
+pub const DOCUMENT: &str = include_str!("../../openapi.json");
+
 /// The document. Always the same for the same code.
 pub fn document() -> OpenApi {
     let paths = operations().into_iter().fold(PathsBuilder::new(), |paths, op| {
@@ -162,12 +165,10 @@ mod tests {
 
     use super::*;
 
-    const COMMITTED: &str = include_str!("../../openapi.json");
-
     #[test]
     fn the_committed_document_is_current() {
         assert!(
-            COMMITTED == document_json(),
+            DOCUMENT == document_json(),
             "shared/api/openapi.json is stale: write it anew with `cargo run -q -p convoke-api --example openapi \
              > shared/api/openapi.json`"
         );
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn it_is_openapi_3_1_and_all_its_references_lead_somewhere() {
-        let json: Value = serde_json::from_str(COMMITTED).expect("json");
+        let json: Value = serde_json::from_str(DOCUMENT).expect("json");
         assert_eq!(json["openapi"], "3.1.0");
         let mut refs = BTreeSet::new();
         collect_refs(&json, &mut refs);
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn operations_are_named_once_and_say_how_they_fail() {
-        let json: Value = serde_json::from_str(COMMITTED).expect("json");
+        let json: Value = serde_json::from_str(DOCUMENT).expect("json");
         let mut ids = BTreeSet::new();
         for (path, item) in json["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("an item") {

@@ -1,0 +1,102 @@
+//! Who asks, about what: the one authentication extractor, and what handlers take from a request besides.
+
+use axum::extract::{FromRef, FromRequestParts, Path, Query};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use convoke_app::auth::Caller;
+use convoke_app::failure::Refused;
+use convoke_app::platform::Platform;
+use convoke_app::submit::IdempotencyKey;
+use convoke_domain::ids::JobKey;
+use serde::de::DeserializeOwned;
+
+use super::HttpError;
+
+/// Whoever shows a valid key. The one place where HTTP requests are authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated(pub Caller);
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    Platform: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let platform = Platform::from_ref(state);
+        let bearer = bearer(&parts.headers).ok_or(Refused::Unauthenticated)?;
+        let caller = platform.authenticate(bearer).await?;
+        tracing::Span::current().record("tenant", caller.tenant.as_str());
+        Ok(Self(caller))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// The caller's job that the URL names, and what follows in the URL (a path, a step). Whether the job exists is the use
+/// case's to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfJob {
+    /// The job, of the caller's tenant.
+    pub key: JobKey,
+    /// The other parameter of the route, decoded; empty where there is none.
+    pub rest: String,
+}
+
+impl<S> FromRequestParts<S> for OfJob
+where
+    Platform: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        let Path(params) = Path::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Refused::Malformed { detail: error.to_string() })?;
+        let (mut id, mut rest) = (String::new(), String::new());
+        for (name, value) in params {
+            if name == "id" { id = value } else { rest = value }
+        }
+        let key = Platform::from_ref(state).job_key(&caller.tenant, &id)?;
+        tracing::Span::current().record("job", key.job.as_str());
+        Ok(Self { key, rest })
+    }
+}
+
+/// Query parameters; those that `T` doesn't know are ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
+        let query =
+            Query::<T>::try_from_uri(&parts.uri).map_err(|error| Refused::Malformed { detail: error.body_text() })?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The `Idempotency-Key`, where one is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat(pub Option<IdempotencyKey>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Repeat {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let key = value.to_str().unwrap_or_default().parse();
+        let key = key.map_err(|error: convoke_app::submit::IdempotencyKeyError| Refused::Malformed {
+            detail: error.to_string(),
+        })?;
+        Ok(Self(Some(key)))
+    }
+}
