@@ -21,8 +21,8 @@ pub use workspace::Workspace;
 pub struct Tools;
 
 impl ToolKit for Tools {
-    fn open(&self, visible: BTreeMap<String, Bytes>, scope: Scope) -> Box<dyn Toolbox> {
-        Box::new(Workspace::new(visible, scope))
+    fn open(&self, visible: BTreeMap<String, Bytes>, own: &[String], scope: Scope) -> Box<dyn Toolbox> {
+        Box::new(Workspace::new(visible, scope).with_own(own))
     }
 }
 

@@ -76,6 +76,18 @@ impl Workspace {
         Self { visible, written: BTreeMap::new(), scope }
     }
 
+    /// The same with those of `paths` that are visible, and may be written, as written already.
+    #[must_use]
+    pub fn with_own(mut self, paths: &[String]) -> Self {
+        for path in paths {
+            let allowed = ArtifactPath::new(path.as_str()).is_ok_and(|path| self.scope.allows(&path));
+            if let Some(bytes) = self.visible.get(path).filter(|_| allowed) {
+                self.written.insert(path.clone(), bytes.clone());
+            }
+        }
+        self
+    }
+
     fn apply(&mut self, call: &ToolCall) -> Result<String, CallError> {
         match call.name.as_str() {
             "list_files" => Ok(self.list()),
@@ -236,13 +248,23 @@ mod tests {
         let mut files = workspace();
         let wrote = call(&mut files, "write_file", json!({"path": "src/m.rs", "content": "fn m() {}\n"}));
         assert_eq!(wrote, ("wrote src/m.rs: 10 bytes, 1 lines".into(), false));
-        assert_eq!(call(&mut files, "write_file", json!({"path": "old.txt", "content": "new"})).1, false);
+        assert!(!call(&mut files, "write_file", json!({"path": "old.txt", "content": "new"})).1);
         assert_eq!(call(&mut files, "read_file", json!({"path": "old.txt"})), ("new\n".into(), false));
         assert_eq!(call(&mut files, "read_file", json!({"path": "lib/x.rs"})), ("fn x() {}\n".into(), false));
         let listed = "lib/x.rs (10 bytes)\nold.txt (3 bytes)\nsrc/m.rs (10 bytes)\n";
         assert_eq!(call(&mut files, "list_files", json!({})), (listed.into(), false));
         let paths: Vec<String> = files.written().into_iter().map(|file| file.path).collect();
         assert_eq!(paths, ["old.txt", "src/m.rs"]);
+    }
+
+    #[test]
+    fn what_was_written_in_an_earlier_round_stays() {
+        let own = ["old.txt".to_owned(), "lib/x.rs".to_owned(), "gone".to_owned()];
+        let mut files = workspace().with_own(&own);
+        assert!(!call(&mut files, "write_file", json!({"path": "a.txt", "content": "x"})).1);
+        let written: Vec<_> = files.written().into_iter().map(|file| (file.path, file.bytes)).collect();
+        let expected = [("a.txt", "x"), ("old.txt", "one\ntwo\n")];
+        assert_eq!(written, expected.map(|(path, text)| (path.to_owned(), Bytes::from(text))));
     }
 
     #[test]
@@ -303,7 +325,8 @@ mod tests {
 
     #[test]
     fn long_files_come_in_parts() {
-        let long: String = (1..=5_000).map(|n| format!("line {n} {}\n", "x".repeat(20))).collect();
+        let lines: Vec<String> = (1..=5_000).map(|n| format!("line {n} {}", "x".repeat(20))).collect();
+        let long = lines.join("\n") + "\n";
         let mut files = Workspace::new([("long".to_owned(), Bytes::from(long.clone()))].into(), Scope::Nowhere);
         let (mut whole, mut first, mut parts) = (String::new(), 1, 0);
         loop {

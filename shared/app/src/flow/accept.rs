@@ -106,11 +106,8 @@ impl<'s> Step<'s> {
 
     fn read_repaired(&self, text: &str) -> Option<(Value, Vec<NewFile>)> {
         let Some(schema) = &self.agent.output else { return plain(text).ok() };
-        let value = extract(text).ok().or_else(|| complete(text))?;
-        let value = fitted(value, schema);
-        if !schema.findings(&value).is_empty() {
-            return None;
-        }
+        let fitting = |value| Some(fitted(value, schema)).filter(|value| schema.is_valid(value));
+        let value = extract(text).ok().and_then(fitting).or_else(|| complete(text, fitting))?;
         let (files, _) = self.files_in(&value);
         Some((value, files))
     }
@@ -243,9 +240,10 @@ fn fit(value: Value, schema: &Value) -> Value {
             None => text.into(),
         },
         Value::Array(items) => {
-            let items = items.into_iter().take(bound("maxItems").unwrap_or(usize::MAX));
-            let inner = schema.get("items");
-            items.map(|item| inner.map_or_else(|| item.clone(), |inner| fit(item.clone(), inner))).collect()
+            let items = items.into_iter().take(bound("maxItems").unwrap_or(usize::MAX)).enumerate();
+            let first = schema.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let inner = |index: usize| first.get(index).or_else(|| schema.get("items"));
+            items.map(|(index, item)| inner(index).map_or(item.clone(), |inner| fit(item, inner))).collect()
         }
         Value::Object(fields) => Value::Object(fit_fields(fields, schema)),
         other => other,
@@ -271,12 +269,15 @@ fn fit_fields(fields: Map<String, Value>, schema: &Value) -> Map<String, Value> 
     fitted
 }
 
-/// What may stand for a value that was cut off: its default, or an empty list or text where that is valid.
+/// What may stand for a value that was cut off: its default, the only value that it can have, or an empty list or text where that is valid.
 fn filler(schema: &Value) -> Option<Value> {
     if let Some(default) = schema.get("default") {
         return Some(default.clone());
     }
     let demands = |name: &str| schema.get(name).and_then(Value::as_u64).is_some_and(|min| min > 0);
+    if let Some([only]) = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
+        return Some(only.clone());
+    }
     match schema.get("type").and_then(Value::as_str) {
         Some("array") if !demands("minItems") => Some(json!([])),
         Some("string") if !demands("minLength") && schema.get("enum").is_none() => Some(json!("")),

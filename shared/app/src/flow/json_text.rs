@@ -4,8 +4,8 @@ use serde_json::Value;
 
 /// Longest answer that is looked at, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 2 << 20;
-/// How often a cut-off text is shortened in search of something that closes.
-const CUTS_MAX: usize = 64;
+/// Bytes that are read in search of a place where a cut-off text closes.
+const CLOSED_BYTES_MAX: usize = 16 << 20;
 /// Openings that are tried in a text with talk around its JSON.
 const OPENINGS_MAX: usize = 16;
 
@@ -51,15 +51,16 @@ fn embedded(text: &str) -> Option<Value> {
     })
 }
 
-/// An object that was cut off, closed where it last made sense: a text ends where it was cut, an unfinished pair is
-/// dropped. `None` where nothing is left of it.
-pub fn complete(text: &str) -> Option<Value> {
-    let start = text.find('{')?;
-    let mut text = &text[start..text.len().min(start + ANSWER_BYTES_MAX).max(start)];
-    for _ in 0..CUTS_MAX {
+/// An object that was cut off, closed at the last place where it makes sense to `accepts`: a text ends where it was cut, an
+/// unfinished pair or item is dropped. `None` where nothing such is left of it.
+pub fn complete<T>(text: &str, accepts: impl Fn(Value) -> Option<T>) -> Option<T> {
+    let mut text = &text[text.find('{')?..];
+    let mut work = 0;
+    while work < CLOSED_BYTES_MAX {
         let closed = close(text);
-        if let Ok(value) = serde_json::from_str(&closed) {
-            return Some(value);
+        work += closed.len() + 1;
+        if let Some(accepted) = serde_json::from_str(&closed).ok().and_then(&accepts) {
+            return Some(accepted);
         }
         let last = text.rfind([',', '{', '['])?;
         // An opening is kept unless it is the very end, a comma never.
@@ -150,10 +151,12 @@ mod tests {
             ("so: {\"a\": 1,\n", json!({"a": 1})),
         ];
         for (text, expected) in cases {
-            assert_eq!(complete(text), Some(expected), "{text}");
+            assert_eq!(complete(text, Some), Some(expected), "{text}");
         }
+        let two = |value: Value| (value["a"].as_array()?.len() == 2).then_some(value);
+        assert_eq!(complete(r#"{"a": [{"b": 1}, {"b": 2}, {"b": "x,y"#, two), Some(json!({"a": [{"b": 1}, {"b": 2}]})));
         for text in ["", "none", "}"] {
-            assert_eq!(complete(text), None, "{text}");
+            assert_eq!(complete(text, Some), None, "{text}");
         }
     }
 
@@ -162,7 +165,7 @@ mod tests {
         fn every_prefix_of_an_object_closes(cut in 1_usize..200, content in "[a-z\"\\\\\n{}\\[\\],é]{0,40}") {
             let whole = json!({"files": [{"path": "a", "content": content}], "n": 1, "t": true, "z": null}).to_string();
             let end = super::super::digest::floor(&whole, cut);
-            prop_assert!(complete(&whole[..end.max(1)]).is_some_and(|value| value.is_object()));
+            prop_assert!(complete(&whole[..end.max(1)], Some).is_some_and(|value| value.is_object()));
         }
     }
 }

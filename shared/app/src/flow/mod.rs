@@ -1,6 +1,7 @@
 //! Flows: from a document to prompts and from answers to results. Pure: no clock, no I/O.
 
 mod accept;
+mod builtin;
 mod compile;
 mod digest;
 mod evaluate;
@@ -17,9 +18,12 @@ mod schema;
 mod script;
 mod spec;
 pub mod template;
+#[cfg(test)]
+mod tests;
 pub mod tools;
 
 pub use accept::{Accepted, accept, repair};
+pub use builtin::{BUILT_IN, built_in};
 pub use compile::{ISSUES_MAX, compile};
 pub use evaluate::{
     Items, ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope,

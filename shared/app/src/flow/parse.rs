@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Result<FlowDoc, Vec<FlowIssue>> {
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(vec![too_large()]);
     }
-    from_value(&value(text).map_err(|issue| vec![issue])?)
+    from_value(&document(text).map_err(|issue| vec![issue])?)
 }
 
 /// Reads a document that came inside another, such as a submission.
@@ -29,7 +29,8 @@ pub fn from_value(value: &Value) -> Result<FlowDoc, Vec<FlowIssue>> {
     serde_json::from_value(value.clone()).map_err(|error| vec![located(value, &error)])
 }
 
-fn value(text: &str) -> Result<Value, FlowIssue> {
+/// The document as it stands, not yet checked.
+pub(crate) fn document(text: &str) -> Result<Value, FlowIssue> {
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {

@@ -37,6 +37,11 @@ impl Schema {
         &self.value
     }
 
+    /// Whether `instance` is valid.
+    pub fn is_valid(&self, instance: &Value) -> bool {
+        self.validator.is_valid(instance)
+    }
+
     /// What keeps `instance` from being valid; empty where nothing does.
     pub fn findings(&self, instance: &Value) -> Vec<Finding> {
         let errors = self.validator.iter_errors(instance).take(ERRORS_MAX);

@@ -27,8 +27,9 @@ use crate::script::{self, Ask, Broken, Inputs, ItemList, Known, ReadScope, Rejec
 
 /// Opens the tools of a step; implemented where the tools are.
 pub trait ToolKit: Send + Sync {
-    /// Tools over the files that the step may read, by path, writing within `scope`.
-    fn open(&self, visible: BTreeMap<String, Bytes>, scope: Scope) -> Box<dyn Toolbox>;
+    /// Tools over the files that the step may read, by path, writing within `scope`. Those of `own` the step wrote in an
+    /// earlier round: they count as written, so that a round that mends one file keeps the others.
+    fn open(&self, visible: BTreeMap<String, Bytes>, own: &[String], scope: Scope) -> Box<dyn Toolbox>;
 }
 
 /// Compiles stored jobs' flows into scripts whose tools are `kit`'s.
@@ -153,6 +154,16 @@ impl JobScript {
         files.collect()
     }
 
+    /// What the task's step of the round before wrote with tools; the file that its answer became isn't among that.
+    fn own_files(&self, task: &str, loaded: &Inputs) -> Vec<String> {
+        if self.flow.capability == Capability::Small || loaded.round < 2 {
+            return Vec::new();
+        }
+        let known = loaded.known.get(task).and_then(|known| known.last());
+        let files = known.map(|known| known.files.as_slice()).unwrap_or_default();
+        files.iter().map(|file| file.path.clone()).collect()
+    }
+
     /// The task's own reads, those of the loop that may end after it, and those that tell in what order the items stood
     /// whose conflicts it looks at.
     fn all_reads(&self, spec: &TaskSpec) -> Vec<Read> {
@@ -229,7 +240,8 @@ impl Script for JobScript {
         let scope = self.flow.task(task).map(|spec| write_scope(spec, &self.task_inputs(spec, loaded)));
         // A scope that can't be made has failed the step when it was asked.
         let scope = scope.and_then(Result::ok).unwrap_or(Scope::Nowhere);
-        self.kit.open(loaded.contents.clone(), scope)
+        let own = if scope == Scope::Nowhere { Vec::new() } else { self.own_files(task, loaded) };
+        self.kit.open(loaded.contents.clone(), &own, scope)
     }
 
     fn accept(

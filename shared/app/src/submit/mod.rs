@@ -191,7 +191,7 @@ type Unusable = (Part, Vec<FlowIssue>);
 fn compiled(choice: &Value, capability: Capability) -> Result<(FlowDoc, CompiledFlow), Unusable> {
     let placed = |issues: Vec<FlowIssue>| (Part::Flow, issues.into_iter().map(in_flow).collect());
     let doc = match choice {
-        Value::String(name) => return Err(unknown(name)),
+        Value::String(name) => flow::built_in(name).ok_or_else(|| unknown(name))?.map_err(placed)?,
         Value::Object(_) => flow::from_value(choice).map_err(placed)?,
         other => {
             let message = format!("has to be a name or a definition, not {}", body::kind(other));
@@ -204,7 +204,8 @@ fn compiled(choice: &Value, capability: Capability) -> Result<(FlowDoc, Compiled
 
 fn unknown(name: &str) -> Unusable {
     let shown: String = name.chars().take(64).collect();
-    let issue = FlowIssue::new("flow", format!("there is no flow {shown:?}"), "a definition can stand here, too");
+    let hint = format!("there is {}; a definition can stand here, too", flow::BUILT_IN.join(", "));
+    let issue = FlowIssue::new("flow", format!("there is no flow {shown:?}"), hint);
     (Part::FlowName, vec![issue])
 }
 

@@ -68,7 +68,11 @@ struct Checker<'e> {
 
 impl<'e> Checker<'e> {
     fn visit(&mut self, expr: &'e IdedExpr) -> Result<(), ExprError> {
-        if let Some(path) = self.path(expr) {
+        if let Some(mut path) = self.path(expr) {
+            // Whether a field is there may be asked of any value.
+            if matches!(&expr.expr, Ast::Select(select) if select.test) && path.len() > 2 {
+                path.pop();
+            }
             self.reads.push(path);
             return self.visit_indices(expr);
         }

@@ -151,7 +151,8 @@ fn says_what_it_reads() {
     };
     check("1 + 2", &[]);
     check("a.b.c > input.n", &["a.b.c", "input.n"]);
-    check("has(a.b.c)", &["a.b.c"]);
+    check("has(a.b.c)", &["a.b"]);
+    check("has(a.b)", &["a.b"]);
     check("a['b'][0].c", &["a.b.[].c"]);
     check("a.b[x.y]", &["a.b.[]", "x.y"]);
     check("p.tasks.map(t, t.id + q)", &["p.tasks", "p.tasks.[].id", "q"]);
