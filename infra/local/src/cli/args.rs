@@ -1,0 +1,184 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Crews of AI agents that build what you ask for, on your machine or in your AWS account.
+#[derive(Debug, Parser)]
+#[command(name = "convoke", version, max_term_width = 100)]
+pub struct Cli {
+    /// Folder that holds everything: jobs, artifacts, keys.
+    #[arg(long, global = true, env = "CONVOKE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Submits a job, shows it at work, and copies what it made to a folder.
+    Run(RunArgs),
+    /// Serves the HTTP API on this machine until it is told to stop.
+    Serve(ServeArgs),
+    /// Looks at jobs and acts on them.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Makes, lists and deletes keys of the HTTP API.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Lists models, and fetches the embedded one.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Says what is set up, what is missing, and what to do about it.
+    Doctor,
+}
+
+/// Which installation a command talks to.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// URL of an installation; the one of the data folder where it is missing.
+    #[arg(long, env = "CONVOKE_URL", value_name = "URL", requires = "key")]
+    pub url: Option<String>,
+    /// Key for that installation.
+    #[arg(long, env = "CONVOKE_KEY", value_name = "KEY", hide_env_values = true)]
+    pub key: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What you want, in your own words.
+    #[arg(value_name = "PROMPT")]
+    pub prompt: Option<String>,
+    /// The flow: a built-in one by name, or a YAML or JSON file.
+    #[arg(long, default_value = "software", value_name = "NAME|FILE")]
+    pub flow: String,
+    /// Input of the flow: `key=value` (the value as JSON where it is JSON, else as text), or `@file.json` for all of it.
+    #[arg(long, value_name = "K=V|@FILE")]
+    pub input: Vec<String>,
+    /// A file to give to the crew.
+    #[arg(long, value_name = "PATH")]
+    pub file: Vec<PathBuf>,
+    /// The model, `provider/name`.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Most that the job may cost, in US dollars.
+    #[arg(long, value_name = "USD")]
+    pub budget: Option<String>,
+    /// Folder for the artifacts; `./convoke-JOB` where it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Prints one JSON object at the end instead of progress.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Port of 127.0.0.1.
+    #[arg(long, default_value_t = 7777, env = "CONVOKE_PORT")]
+    pub port: u16,
+    /// The model of jobs that name none, `provider/name`.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+}
+
+/// What to do with jobs.
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// Lists jobs, newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long)]
+        status: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Which installation.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Shows one job with its steps.
+    Show(JobArgs),
+    /// Follows a job until it has ended.
+    Watch(JobArgs),
+    /// Prints a job's events.
+    Logs(JobArgs),
+    /// Cancels a job; what it made so far is delivered.
+    Cancel(JobArgs),
+    /// Runs a failed or cancelled job again as a new one, keeping the results that it has.
+    Retry(JobArgs),
+    /// Lists a job's artifacts.
+    Artifacts(JobArgs),
+    /// Copies a job's artifacts to a folder.
+    Download {
+        /// Which job.
+        job: String,
+        /// Folder for the artifacts; `./convoke-JOB` where it is missing.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Which installation.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// One job.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// Which job.
+    pub job: String,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Makes a key and shows it, once.
+    Create {
+        /// What to call it.
+        #[arg(default_value = "default")]
+        name: String,
+        /// Whose jobs it opens.
+        #[arg(long, default_value = "local")]
+        tenant: String,
+    },
+    /// Lists keys.
+    List {
+        /// Whose.
+        #[arg(long, default_value = "local")]
+        tenant: String,
+    },
+    /// Deletes a key by the characters that it begins with.
+    Delete {
+        /// The prefix that `list` shows.
+        prefix: String,
+        /// Whose.
+        #[arg(long, default_value = "local")]
+        tenant: String,
+    },
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Fetches the embedded model's weights (about 100 MB, once).
+    Pull,
+    /// Lists the providers and what each needs.
+    List,
+}

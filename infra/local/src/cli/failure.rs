@@ -1,0 +1,94 @@
+//! How commands fail: one line on standard error, and an exit code to script on.
+
+use std::fmt;
+
+/// Exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The job completed.
+    Done,
+    /// It failed, or something else did.
+    Failed,
+    /// Bad usage or input; nothing was done.
+    Usage,
+    /// The job was cancelled.
+    Cancelled,
+    /// The job's budget was used up.
+    Budget,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Cancelled => 3,
+            Self::Budget => 4,
+        }
+    }
+
+    /// How a job that ended like this exits.
+    pub fn of_job(status: &str, stop_reason: &str) -> Self {
+        match (status, stop_reason) {
+            ("completed", _) => Self::Done,
+            ("cancelled", _) => Self::Cancelled,
+            (_, "budget_exhausted") => Self::Budget,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// A command that couldn't be done.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// One line: what is wrong and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// The user's mistake.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    /// Anything else.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into() }
+    }
+
+    /// Anything else, with its chain of causes on the same line.
+    pub fn caused(what: &str, error: &dyn std::error::Error) -> Self {
+        let mut message = format!("{what}: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::failed(message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_exit_by_how_they_ended() {
+        let code = |status, reason| Exit::of_job(status, reason).code();
+        assert_eq!(code("completed", "completed"), 0);
+        assert_eq!(code("failed", "model_unavailable"), 1);
+        assert_eq!(code("cancelled", "cancelled"), 3);
+        assert_eq!(code("failed", "budget_exhausted"), 4);
+    }
+}

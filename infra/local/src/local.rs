@@ -1,0 +1,221 @@
+//! Convoke on this machine: the functions of the template, hosted over the embedded stack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use convoke_app::model::{ChatModel, ModelNameError};
+use convoke_app::platform::Platform;
+use convoke_domain::ids::TenantId;
+use convoke_models::embedded::{EmbeddedModel, EmbeddedOptions, ProgressSink, WeightsError, WeightsSource, fetch};
+use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
+use convoke_runtime::config::{Mistakes, Strings, limits};
+use convoke_runtime::models::{Extras, settings};
+use convoke_runtime::{Clients, platform};
+
+use crate::host::{Function, Host, HostError, HttpOptions, QueueSource, RouteError, Schedule, StreamSource};
+use crate::resources::{self, ResourceError};
+use crate::routes::routes;
+use crate::stack::{Stack, StackError, StackOptions};
+
+/// The embedded model's name after `embedded/`.
+pub const EMBEDDED: &str = "smollm2-135m-instruct";
+/// The whole name.
+pub const EMBEDDED_MODEL: &str = "embedded/smollm2-135m-instruct";
+/// The tenant of this machine's owner.
+pub const TENANT: &str = "local";
+/// Time-out of the step function.
+const STEP_TIMEOUT: Duration = Duration::from_mins(15);
+/// File that says where the installation of a data folder listens.
+const SERVE_FILE: &str = "serve.json";
+/// File with the owner's key.
+const KEY_FILE: &str = "local.key";
+
+/// Why Convoke can't start on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The data folder or a port can't be had.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// A table, queue or bucket can't be made.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] Mistakes),
+    /// The models' HTTP client can't be made.
+    #[error("models can't be called")]
+    Models(#[source] RegistryError),
+    /// The embedded model's weights can't be had.
+    #[error("the embedded model's weights can't be had")]
+    Weights(#[source] WeightsError),
+    /// A function or route can't be hosted.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A route is malformed: our mistake.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The owner's key can't be made.
+    #[error("the owner's key can't be made: {0}")]
+    Key(String),
+    /// A file of the data folder can't be written.
+    #[error("{path} can't be written")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A job asks for a model that isn't set up.
+    #[error(transparent)]
+    Model(#[from] ModelNameError),
+}
+
+/// How to start.
+pub struct LocalOptions<'a> {
+    /// The folder that holds everything.
+    pub data_dir: PathBuf,
+    /// The folder for weights.
+    pub cache_dir: PathBuf,
+    /// Port of 127.0.0.1; 0 for any.
+    pub port: u16,
+    /// The model of jobs that name none.
+    pub model: Option<String>,
+    /// Settings.
+    pub strings: &'a dyn Strings,
+    /// Where the fetching of weights is told.
+    pub progress: ProgressSink,
+}
+
+/// A running installation.
+pub struct Local {
+    /// Where it listens.
+    pub url: String,
+    /// The owner's key.
+    pub key: String,
+    /// The model of jobs that name none.
+    pub model: String,
+    /// The use cases, for what the API doesn't offer.
+    pub platform: Platform,
+    stack: Stack,
+    host: Host,
+}
+
+impl Local {
+    /// Starts everything in this process. The data folder is held until [`Local::shutdown`].
+    pub async fn start(options: LocalOptions<'_>) -> Result<Self, LocalError> {
+        let stack = Stack::start(StackOptions::new(&options.data_dir)).await?;
+        let clients = stack.clients();
+        let stores = resources::ensure(&clients).await?;
+        let registry = registry(&options).await?;
+        let model = convoke_app::model::Models::default_model(&registry).to_owned();
+        registry.check(&model)?;
+        let connected =
+            Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
+        let behind = (limits(options.strings)?, convoke_tools::compiler());
+        let platform = platform(connected, &stores, Arc::new(registry), behind);
+        let host = functions(&platform)
+            .http(HttpOptions { port: options.port, routes: routes()? })
+            .queue(QueueSource { concurrency_max: 8, ..QueueSource::new(&stores.queue_url, "step") })
+            .queue(QueueSource { batch_size: 1, ..QueueSource::new(&stores.solo_queue_url, "step") })
+            .schedule(Schedule { name: "clock".into(), every: Duration::from_mins(1), function: "clock".into() })
+            .stream(StreamSource::new(&stores.table, "notify"))
+            .start(&stack, &clients)
+            .await?;
+        // Queues live in memory: what was due when the last process ended is rung again at once.
+        if let Err(error) = host.tick("clock").await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the first tick failed; another follows in a minute"
+            );
+        }
+        let url = host.url().unwrap_or_default();
+        let key = owner_key(&platform, &options.data_dir).await?;
+        write(&options.data_dir.join(SERVE_FILE), &serde_json::json!({ "url": url }).to_string())?;
+        Ok(Self { url, key, model, platform, stack, host })
+    }
+
+    /// Ends in order, within 10 s: what is under way ends or is taken up at the next start.
+    pub async fn shutdown(self) {
+        let served = self.stack.data_dir().join(SERVE_FILE);
+        self.host.shutdown().await;
+        self.stack.shutdown().await;
+        // A file that is left behind names a URL where nobody listens; whoever reads it finds out.
+        drop(std::fs::remove_file(served));
+    }
+}
+
+/// Where the installation of a data folder listens, and the owner's key, if one runs or ran.
+pub fn running(data_dir: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(data_dir.join(SERVE_FILE)).ok()?;
+    let served: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let key = std::fs::read_to_string(data_dir.join(KEY_FILE)).ok()?;
+    Some((served.get("url")?.as_str()?.to_owned(), key.trim().to_owned()))
+}
+
+fn functions(platform: &Platform) -> crate::host::HostBuilder {
+    let of = || platform.clone();
+    Host::builder()
+        .function(Function::http("submit", convoke_submit::router(of())))
+        .function(Function::http("status", convoke_status::router(of())))
+        .function(Function::http_streaming("events", convoke_status::router(of())).timeout(STEP_TIMEOUT))
+        .function(Function::http("artifacts", convoke_artifacts::router(of())))
+        .function(Function::http("control", convoke_control::router(of())))
+        .function(Function::lambda("step", convoke_step::service(of())).timeout(STEP_TIMEOUT))
+        .function(Function::lambda("clock", convoke_clock::service(of())))
+        .function(Function::lambda("notify", convoke_notify::service(of())))
+}
+
+async fn registry(options: &LocalOptions<'_>) -> Result<Registry, LocalError> {
+    let default_model = options.model.clone().or_else(|| options.strings.get("CONVOKE_MODEL"));
+    let embedded = default_model.as_deref().is_none_or(|model| model.starts_with("embedded/"));
+    let mut models = BTreeMap::new();
+    if embedded {
+        let weights = fetch(&options.cache_dir, &WeightsSource::Default, Arc::clone(&options.progress)).await;
+        let path = weights.map_err(LocalError::Weights)?.path;
+        models.insert(EMBEDDED.to_owned(), factory(path));
+    }
+    let extras = Extras { embedded: models, default_model: Some(EMBEDDED_MODEL.to_owned()), ..Extras::default() };
+    let mut settings = settings(options.strings, extras)?;
+    if let Some(model) = &options.model {
+        settings.default_model.clone_from(model);
+    }
+    Registry::new(settings).map_err(LocalError::Models)
+}
+
+fn factory(path: PathBuf) -> EmbeddedFactory {
+    Arc::new(move || {
+        let load = || EmbeddedModel::load(&path, EmbeddedOptions::default());
+        let loaded = tokio::task::block_in_place(load);
+        let model = loaded.map_err(|error| ModelNameError::NotConfigured {
+            name: EMBEDDED_MODEL.to_owned(),
+            setting: format!("weights that can be loaded ({error})"),
+        })?;
+        Ok(Arc::new(model) as Arc<dyn ChatModel>)
+    })
+}
+
+/// The owner's key: made at the first start, kept where only the owner reads it.
+async fn owner_key(platform: &Platform, data_dir: &Path) -> Result<String, LocalError> {
+    let path = data_dir.join(KEY_FILE);
+    if let Ok(key) = std::fs::read_to_string(&path) {
+        return Ok(key.trim().to_owned());
+    }
+    let tenant: TenantId = TENANT.parse().map_err(|error| LocalError::Key(format!("{error}")))?;
+    let made = platform.create_key(&tenant, "local").await.map_err(|error| LocalError::Key(error.to_string()))?;
+    let key = made.key.expose().to_owned();
+    write(&path, &key)?;
+    Ok(key)
+}
+
+/// Writes a file that only the owner reads.
+fn write(path: &Path, text: &str) -> Result<(), LocalError> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let failed = |source| LocalError::File { path: path.to_owned(), source };
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}

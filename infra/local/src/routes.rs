@@ -1,0 +1,31 @@
+//! The routes of the HTTP API, as `template.yaml` has them: which function answers what.
+
+use crate::host::{Route, RouteError};
+
+/// `METHOD /path` and the function that answers it.
+pub const ROUTES: [(&str, &str); 19] = [
+    ("POST /v1/jobs", "submit"),
+    ("POST /v1/uploads", "submit"),
+    ("GET /v1/jobs", "status"),
+    ("GET /v1/jobs/{id}", "status"),
+    ("GET /v1/jobs/{id}/steps", "status"),
+    ("GET /v1/jobs/{id}/steps/{step}", "status"),
+    ("GET /v1/jobs/{id}/events", "events"),
+    ("GET /v1/jobs/{id}/result", "status"),
+    ("GET /health", "status"),
+    ("GET /openapi.json", "status"),
+    ("GET /v1/jobs/{id}/artifacts", "artifacts"),
+    ("GET /v1/jobs/{id}/artifacts/{path+}", "artifacts"),
+    ("GET /v1/jobs/{id}/archive", "artifacts"),
+    ("POST /v1/jobs/{id}/cancel", "control"),
+    ("POST /v1/jobs/{id}/retry", "control"),
+    ("POST /v1/keys", "control"),
+    ("GET /v1/keys", "control"),
+    ("DELETE /v1/keys/{prefix}", "control"),
+    ("$default", "status"),
+];
+
+/// The routes, parsed.
+pub fn routes() -> Result<Vec<Route>, RouteError> {
+    ROUTES.iter().map(|(key, function)| Route::new(key, function)).collect()
+}
