@@ -1,0 +1,31 @@
+# The recipes are the steps of .ci/run, built where a developer's own builds are.
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+
+# lists the recipes
+default:
+    @just --list
+
+# all that CI runs
+ci:
+    .ci/run
+
+# every test of the workspace
+test:
+    .ci/run test
+
+# formatting, without changing anything
+fmt:
+    .ci/run fmt
+
+# clippy over all targets, warnings are errors
+lint:
+    .ci/run lint
+
+# licences, banned crates, sources
+deny:
+    .ci/run deny
+
+# writes the formatting
+fix:
+    cargo fmt --all
