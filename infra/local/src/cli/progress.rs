@@ -52,6 +52,8 @@ impl Progress {
     /// Shows what has happened.
     pub fn event(&mut self, event: &EventView, step: Option<&StepView>) {
         match &event.what {
+            // Delivering is no step of the flow.
+            EventWhat::StepStarted { step, .. } | EventWhat::StepCompleted { step, .. } if step == "(finish)" => {}
             EventWhat::StepStarted { step, attempt } => {
                 self.running.insert(step.clone());
                 if *attempt > 1 {
