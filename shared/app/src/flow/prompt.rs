@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use convoke_domain::path::ArtifactPath;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
 
@@ -98,12 +99,18 @@ pub fn prompt(
     })
 }
 
+/// The artifact that the answer becomes with these inputs, if the task says so and its path can be made.
+pub(crate) fn answer_path(spec: &TaskSpec, inputs: &Inputs) -> Option<ArtifactPath> {
+    let values = minijinja::Value::from(Serde(inputs.scope(&spec.bindings)));
+    output_path(spec, spec.agent()?, &values).ok().flatten()
+}
+
 /// The artifact that the answer becomes, if the task says so.
 pub(crate) fn output_path(
     spec: &TaskSpec,
     agent: &AgentSpec,
     values: &minijinja::Value,
-) -> Result<Option<convoke_domain::path::ArtifactPath>, TaskError> {
+) -> Result<Option<ArtifactPath>, TaskError> {
     let Some(template) = &agent.output_file else { return Ok(None) };
     let text = fill(template, values, spec, "output_file")?;
     safe_path(text.trim(), &spec.id, "output_file").map(Some)

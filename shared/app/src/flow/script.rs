@@ -16,7 +16,7 @@ use super::evaluate::{
 };
 use super::finding::{feedback, summary};
 use super::inputs::{self, conflicts};
-use super::prompt::prompt;
+use super::prompt::{answer_path, prompt};
 use super::spec::{Capability, CompiledFlow, MapSpec, Read, ReadKind, TaskSpec};
 use super::tools::{NewFile, Scope};
 use super::{compile, from_value};
@@ -154,14 +154,22 @@ impl JobScript {
         files.collect()
     }
 
-    /// What the task's step of the round before wrote with tools; the file that its answer became isn't among that.
-    fn own_files(&self, task: &str, loaded: &Inputs) -> Vec<String> {
+    /// What the task's step of the round before wrote with tools; the file that its answer became isn't among that, nor is
+    /// the one that this round's answer becomes.
+    fn own_files(&self, spec: &TaskSpec, loaded: &Inputs, mut inputs: inputs::Inputs) -> Vec<String> {
         if self.flow.capability == Capability::Small || loaded.round < 2 {
             return Vec::new();
         }
-        let known = loaded.known.get(task).and_then(|known| known.last());
+        let answers = [loaded.round - 1, loaded.round].map(|round| {
+            inputs.round = round;
+            answer_path(spec, &inputs)
+        });
+        let known = loaded.known.get(&spec.id).and_then(|known| known.last());
         let files = known.map(|known| known.files.as_slice()).unwrap_or_default();
-        files.iter().map(|file| file.path.clone()).collect()
+        let paths = files.iter().map(|file| file.path.clone());
+        paths
+            .filter(|path| !answers.iter().flatten().any(|answer| answer.as_str().eq_ignore_ascii_case(path)))
+            .collect()
     }
 
     /// The task's own reads, those of the loop that may end after it, and those that tell in what order the items stood
@@ -237,10 +245,11 @@ impl Script for JobScript {
     }
 
     fn toolbox(&self, task: &str, loaded: &Inputs) -> Box<dyn Toolbox> {
-        let scope = self.flow.task(task).map(|spec| write_scope(spec, &self.task_inputs(spec, loaded)));
+        let Ok(spec) = self.task(task) else { return self.kit.open(BTreeMap::new(), &[], Scope::Nowhere) };
+        let inputs = self.task_inputs(spec, loaded);
         // A scope that can't be made has failed the step when it was asked.
-        let scope = scope.and_then(Result::ok).unwrap_or(Scope::Nowhere);
-        let own = if scope == Scope::Nowhere { Vec::new() } else { self.own_files(task, loaded) };
+        let scope = write_scope(spec, &inputs).unwrap_or(Scope::Nowhere);
+        let own = if scope == Scope::Nowhere { Vec::new() } else { self.own_files(spec, loaded, inputs) };
         self.kit.open(loaded.contents.clone(), &own, scope)
     }
 
