@@ -4,7 +4,9 @@
 mod operations;
 
 use utoipa::ToSchema;
-use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -20,7 +22,7 @@ use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::request::{JobRequest, RetryRequest, UploadRequest};
 use crate::step::{StepDetail, StepList};
 
-use operations::{Answer, Body, Op, Param, Place, operations};
+use operations::{Answer, Body, Op, Param, Place, Verb, operations};
 
 /// Name of the security scheme.
 const KEY: &str = "key";
@@ -28,10 +30,33 @@ const KEY: &str = "key";
 /// The document as it is committed and served.
 pub const DOCUMENT: &str = include_str!("../../openapi.json");
 
+/// An operation's place: which function answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method, e.g. `GET`.
+    pub method: &'static str,
+    /// The path, e.g. `/v1/jobs/{id}`; `{path}` stands for one or more segments, other names for one.
+    pub path: &'static str,
+    /// The function, e.g. `status`.
+    pub function: &'static str,
+    /// Whether it takes no key.
+    pub is_open: bool,
+}
+
+/// All operations' places, in the document's order.
+pub fn routes() -> Vec<Route> {
+    let route =
+        |op: Op| Route { method: op.method.as_str(), path: op.path, function: op.function, is_open: op.is_open };
+    operations().into_iter().map(route).collect()
+}
+
 /// The document. Always the same for the same code.
 pub fn document() -> OpenApi {
     let paths = operations().into_iter().fold(PathsBuilder::new(), |paths, op| {
-        let method = op.method.clone();
+        let method = match op.method {
+            Verb::Get => HttpMethod::Get,
+            Verb::Post => HttpMethod::Post,
+        };
         paths.path(op.path, PathItem::new(method, operation(op)))
     });
     let info = InfoBuilder::new()

@@ -1,6 +1,5 @@
 //! The table of operations: what each takes and answers.
 
-use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Object, RefOr, Schema};
 
@@ -8,7 +7,7 @@ use crate::schema::{job_id, job_status};
 
 /// An operation.
 pub(super) struct Op {
-    pub method: HttpMethod,
+    pub method: Verb,
     pub path: &'static str,
     pub id: &'static str,
     pub summary: &'static str,
@@ -20,6 +19,23 @@ pub(super) struct Op {
     pub body: Option<Body>,
     pub answers: Vec<Answer>,
     pub problems: Vec<(u16, &'static str)>,
+}
+
+/// Methods in use.
+#[derive(Clone, Copy)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+impl Verb {
+    /// As in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
 }
 
 /// Where a parameter stands.
@@ -61,7 +77,7 @@ const NOT_JSON: (u16, &str) = (415, "The body isn't application/json.");
 const UNAVAILABLE: (u16, &str) = (503, "A service behind is unavailable; try again after `Retry-After`.");
 
 impl Op {
-    fn new(method: HttpMethod, path: &'static str, id: &'static str, summary: &'static str) -> Self {
+    fn new(method: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Self {
         Self {
             method,
             path,
@@ -170,7 +186,7 @@ pub(super) fn operations() -> Vec<Op> {
 }
 
 fn list_jobs() -> Op {
-    Op::new(HttpMethod::Get, "/v1/jobs", "listJobs", "Lists the caller's jobs, newest first.")
+    Op::new(Verb::Get, "/v1/jobs", "listJobs", "Lists the caller's jobs, newest first.")
         .query("status", "Only jobs in this state.", job_status())
         .query("flow", "Only jobs of the flow of this name.", text())
         .query("created_after", "Only jobs submitted then or later (RFC 3339).", text())
@@ -180,31 +196,26 @@ fn list_jobs() -> Op {
 }
 
 fn submit_job() -> Op {
-    Op::new(
-        HttpMethod::Post,
-        "/v1/jobs",
-        "submitJob",
-        "Submits a job. Everything is checked before anything is stored.",
-    )
-    .function("submit")
-    .repeatable()
-    .body("JobRequest", true)
-    .answers(202, "The job is accepted.", &[("application/json", Some("Accepted"))])
-    .header(&[
-        ("Location", "The job's URL."),
-        ("Idempotency-Replayed", "`true` where this is the answer to an earlier request of the same key."),
-    ])
-    .fails([
-        BAD_REQUEST,
-        TOO_LARGE,
-        NOT_JSON,
-        (422, "The flow, its input or something else isn't valid, or the idempotency key was used differently."),
-        UNAVAILABLE,
-    ])
+    Op::new(Verb::Post, "/v1/jobs", "submitJob", "Submits a job. Everything is checked before anything is stored.")
+        .function("submit")
+        .repeatable()
+        .body("JobRequest", true)
+        .answers(202, "The job is accepted.", &[("application/json", Some("Accepted"))])
+        .header(&[
+            ("Location", "The job's URL."),
+            ("Idempotency-Replayed", "`true` where this is the answer to an earlier request of the same key."),
+        ])
+        .fails([
+            BAD_REQUEST,
+            TOO_LARGE,
+            NOT_JSON,
+            (422, "The flow, its input or something else isn't valid, or the idempotency key was used differently."),
+            UNAVAILABLE,
+        ])
 }
 
 fn job_operations() -> Vec<Op> {
-    let get = |path, id, summary| Op::new(HttpMethod::Get, path, id, summary).of_job();
+    let get = |path, id, summary| Op::new(Verb::Get, path, id, summary).of_job();
     vec![
         get("/v1/jobs/{id}", "getJob", "Shows a job: its state, progress and cost.").answers(
             200,
@@ -229,7 +240,7 @@ fn job_operations() -> Vec<Op> {
 fn events() -> Op {
     let summary = "Tells what has happened to a job: as JSON, or as server-sent events where `Accept` asks for \
                    `text/event-stream`.";
-    Op::new(HttpMethod::Get, "/v1/jobs/{id}/events", "listEvents", summary)
+    Op::new(Verb::Get, "/v1/jobs/{id}/events", "listEvents", summary)
         .of_job()
         .query("after", "Only events with a higher number; 0 where it is missing.", whole())
         .query("limit", "Most events of a page, 1 to 500; 100 where it is missing.", number(1, 500))
@@ -242,7 +253,7 @@ fn events() -> Op {
 }
 
 fn artifact_operations() -> Vec<Op> {
-    let get = |path, id, summary| Op::new(HttpMethod::Get, path, id, summary).function("artifacts").of_job();
+    let get = |path, id, summary| Op::new(Verb::Get, path, id, summary).function("artifacts").of_job();
     let download = |op: Op| {
         op.query("redirect", "`false`: answer the presigned URL as JSON instead.", flag())
             .answers(200, "With `redirect=false`: the presigned URL.", &[("application/json", Some("DownloadView"))])
@@ -264,27 +275,16 @@ fn artifact_operations() -> Vec<Op> {
                 .fails([(400, "Not a path of an artifact: `..`, control characters and the like.")]),
         ),
         download(get("/v1/jobs/{id}/archive", "getArchive", "Downloads all files of a job that has ended, as a ZIP.")),
-        Op::new(
-            HttpMethod::Post,
-            "/v1/uploads",
-            "createUpload",
-            "Announces a file for a later submission's `input.files`.",
-        )
-        .function("artifacts")
-        .body("UploadRequest", true)
-        .answers(201, "Where to `PUT` the content.", &[("application/json", Some("UploadView"))])
-        .fails([
-            BAD_REQUEST,
-            TOO_LARGE,
-            NOT_JSON,
-            (422, "The name, size or media type isn't valid."),
-            UNAVAILABLE,
-        ]),
+        Op::new(Verb::Post, "/v1/uploads", "createUpload", "Announces a file for a later submission's `input.files`.")
+            .function("artifacts")
+            .body("UploadRequest", true)
+            .answers(201, "Where to `PUT` the content.", &[("application/json", Some("UploadView"))])
+            .fails([BAD_REQUEST, TOO_LARGE, NOT_JSON, (422, "The name, size or media type isn't valid."), UNAVAILABLE]),
     ]
 }
 
 fn control_operations() -> Vec<Op> {
-    let post = |path, id, summary| Op::new(HttpMethod::Post, path, id, summary).function("control").of_job();
+    let post = |path, id, summary| Op::new(Verb::Post, path, id, summary).function("control").of_job();
     vec![
         post(
             "/v1/jobs/{id}/cancel",
@@ -317,12 +317,12 @@ fn control_operations() -> Vec<Op> {
 
 fn open_operations() -> Vec<Op> {
     vec![
-        Op::new(HttpMethod::Get, "/health", "getHealth", "Says that the service answers.").open().answers(
+        Op::new(Verb::Get, "/health", "getHealth", "Says that the service answers.").open().answers(
             200,
             "It does.",
             &[("application/json", Some("Health"))],
         ),
-        Op::new(HttpMethod::Get, "/openapi.json", "getOpenApi", "This document.").open().answers(
+        Op::new(Verb::Get, "/openapi.json", "getOpenApi", "This document.").open().answers(
             200,
             "The document.",
             &[("application/json", None)],
