@@ -1,0 +1,6 @@
+//! The queue, clock and stream functions by their own events, over the real table and fakes of the rest.
+
+mod clock;
+mod notify;
+mod rig;
+mod step;
