@@ -7,8 +7,11 @@ use aws_smithy_runtime_api::client::result::{CreateUnhandledError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use convoke_app::ports::PortError;
 
-/// Codes of errors that pass by themselves, whatever the status they come with.
-const PASSING: [&str; 17] = [
+/// Codes of errors that pass by themselves, whatever the status they come with: credentials are renewed, clocks are set,
+/// throttles end.
+const PASSING: [&str; 20] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
     "InternalError",
     "InternalFailure",
     "InternalServerError",
@@ -19,6 +22,7 @@ const PASSING: [&str; 17] = [
     "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
     "RequestThrottled",
+    "RequestTimeTooSkewed",
     "RequestTimeout",
     "ServiceUnavailable",
     "SlowDown",
@@ -97,6 +101,9 @@ mod tests {
         for (status, code) in [
             (400, "ProvisionedThroughputExceededException"),
             (400, "ThrottlingException"),
+            (400, "ExpiredTokenException"),
+            (403, "ExpiredToken"),
+            (403, "RequestTimeTooSkewed"),
             (400, "TransactionConflictException"),
             (400, "TransactionInProgressException"),
             (500, "Whatever"),

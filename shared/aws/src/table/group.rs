@@ -225,3 +225,83 @@ fn decode_order(order: &Fields<'_>) -> Result<Order, PortError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use convoke_domain::slot::{At, Claim};
+    use convoke_domain::status::JobStatus;
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_219_200_000;
+
+    fn key() -> JobKey {
+        JobKey {
+            tenant: "a-tenant-of-common-length".parse().expect("a tenant"),
+            job: "01M7XPE6000000000000000001".parse().expect("a job"),
+        }
+    }
+
+    fn busy(id: GroupId, scope: Scope) -> Group {
+        let hold = Cost { usd: MicroUsd(15_000), tokens: 12_000 };
+        let claim = Claim { nonce: "abcdefghijklm".into(), lease_until_ms: NOW_MS, hold, turn: 2 };
+        let slot = Slot { attempt: 1, claim: Some(claim), ..Slot::new(At::start(1_234)) };
+        Group {
+            id,
+            ver: 1_234,
+            last: "abcdefghijklm".into(),
+            at_ms: NOW_MS,
+            ending: None,
+            done: Bits::with_room(40),
+            no: Bits::with_room(40),
+            rounds: BTreeMap::from([(SlotId(3), 2)]),
+            run: (0..8).map(|n| (SlotId(n), slot.clone())).collect(),
+            left: Balance { usd: 1_000_000, tokens: 500_000 },
+            spent: Cost { usd: MicroUsd(200_000), tokens: 100_000 },
+            scope,
+        }
+    }
+
+    /// As the service counts: names and values, a number by pairs of digits, three bytes a map and one an entry.
+    fn size(value: &AttributeValue) -> usize {
+        match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+            AttributeValue::M(map) => 3 + map.iter().map(|(name, value)| name.len() + size(value) + 1).sum::<usize>(),
+            other => panic!("not used in groups: {other:?}"),
+        }
+    }
+
+    fn item_size(item: &Item) -> usize {
+        item.iter().map(|(name, value)| name.len() + size(value)).sum()
+    }
+
+    #[test]
+    fn a_busy_group_costs_one_write_unit() {
+        let order = Order::Lanes { first: 8, count: 8, stride: 50 };
+        let drawn = Cost { usd: MicroUsd(100_000), tokens: 50_000 };
+        let fan = Scope::Fan(Fan { drawn, items: 10_000, chunk: 100, order, failed: 3 });
+        let item = encode(&key(), &busy(GroupId::Fan { node: 3, part: 7 }, fan)).expect("an item");
+        assert!(item_size(&item) <= 900, "{} bytes", item_size(&item));
+    }
+
+    #[test]
+    fn a_busy_job_costs_one_write_unit() {
+        let loan = Loan { lent: Cost { usd: MicroUsd(100_000), tokens: 50_000 }, starved: false };
+        let root = Root {
+            status: JobStatus::Working,
+            groups: BTreeMap::from([(GroupId::Fan { node: 3, part: 7 }, loan)]),
+            created_ms: NOW_MS,
+            deadline_ms: NOW_MS,
+            due_ms: Some(NOW_MS),
+            swept_ver: 1_234,
+            pause_ms: 60_000,
+        };
+        let mut item = encode(&key(), &busy(GroupId::Root, Scope::Root(root))).expect("an item");
+        let title = "Create a REST API for a todo application, with tests".into();
+        let budget = Cost { usd: MicroUsd(1_000_000), tokens: 500_000 };
+        let head = JobHead { flow: "software".into(), title, model: "openai/gpt-4.1".into(), budget, parent: None };
+        encode_head(&mut item, &key(), &head);
+        assert!(item_size(&item) <= 1_024, "{} bytes", item_size(&item));
+    }
+}
