@@ -60,10 +60,14 @@ fn look(
     let Taken { deliveries, dead } = queue.take(max, hidden_ms, now_ms);
     let next_ms = queue.next_change_ms();
     let target = queue.settings.redrive.as_ref().map(|redrive| redrive.target.clone());
-    if let Some(target) = target.and_then(|target| all.get_mut(&target)) {
-        for message in dead {
-            bury(target, message, name, now_ms);
+    match target.and_then(|target| all.get_mut(&target)) {
+        Some(target) => {
+            for message in dead {
+                bury(target, message, name, now_ms);
+            }
         }
+        None if dead.is_empty() => {}
+        None => tracing::error!(queue = name, count = dead.len(), "dead letters are lost: their queue was deleted"),
     }
     Ok((deliveries.into_iter().map(|delivery| received(name, request, delivery)).collect(), next_ms))
 }
