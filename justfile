@@ -29,3 +29,7 @@ deny:
 # writes the formatting
 fix:
     cargo fmt --all
+
+# kills a serving process four times while 96 jobs are under way
+kills:
+    cargo bench --workspace --bench kills

@@ -4,6 +4,7 @@ pub mod contracts;
 pub mod embedded;
 pub mod engine;
 pub mod fakes;
+pub mod kills;
 pub mod samples;
 pub mod scripted;
 pub mod transport;

@@ -10,11 +10,13 @@ use convoke_app::platform::Platform;
 use convoke_domain::ids::TenantId;
 use convoke_models::embedded::{EmbeddedModel, EmbeddedOptions, ProgressSink, WeightsError, WeightsSource, fetch};
 use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
-use convoke_runtime::config::{Mistakes, Strings, limits};
+use convoke_runtime::config::{Mistakes, Stores, Strings, limits};
 use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::{Clients, platform};
 
-use crate::host::{Function, Host, HostError, HttpOptions, QueueSource, RouteError, Schedule, StreamSource};
+use crate::host::{
+    Function, Host, HostBuilder, HostError, HttpOptions, QueueSource, RouteError, Schedule, StreamSource,
+};
 use crate::resources::{self, ResourceError};
 use crate::routes::routes;
 use crate::stack::{Stack, StackError, StackOptions};
@@ -27,6 +29,10 @@ pub const EMBEDDED_MODEL: &str = "embedded/smollm2-135m-instruct";
 pub const TENANT: &str = "local";
 /// Time-out of the step function.
 const STEP_TIMEOUT: Duration = Duration::from_mins(15);
+/// How long model calls under way may go on once the process is told to end.
+const CALLS_GRACE: Duration = Duration::from_secs(6);
+/// Batches of one message at once: after a kill, all steps that were under way come that way.
+const SOLO_CONCURRENCY: usize = 40;
 /// File that says where the installation of a data folder listens.
 const SERVE_FILE: &str = "serve.json";
 /// File with the owner's key.
@@ -87,6 +93,17 @@ pub struct LocalOptions<'a> {
     pub strings: &'a dyn Strings,
     /// Where the fetching of weights is told.
     pub progress: ProgressSink,
+    /// Whether jobs are worked on.
+    pub duty: Duty,
+}
+
+/// What an installation does beside answering requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It works on jobs, beginning with those that the last process left behind.
+    Work,
+    /// Nothing: jobs stand still, no model is called, no weights are fetched.
+    Answer,
 }
 
 /// A running installation.
@@ -116,35 +133,64 @@ impl Local {
             Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
         let behind = (limits(options.strings)?, convoke_tools::compiler());
         let platform = platform(connected, &stores, Arc::new(registry), behind);
-        let host = functions(&platform)
-            .http(HttpOptions { port: options.port, routes: routes()? })
-            .queue(QueueSource { concurrency_max: 8, ..QueueSource::new(&stores.queue_url, "step") })
-            .queue(QueueSource { batch_size: 1, ..QueueSource::new(&stores.solo_queue_url, "step") })
-            .schedule(Schedule { name: "clock".into(), every: Duration::from_mins(1), function: "clock".into() })
-            .stream(StreamSource::new(&stores.table, "notify"))
-            .start(&stack, &clients)
-            .await?;
-        // Queues live in memory: what was due when the last process ended is rung again at once.
-        if let Err(error) = host.tick("clock").await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the first tick failed; another follows in a minute"
-            );
-        }
+        let host = functions(&platform).http(HttpOptions { port: options.port, routes: routes()? });
+        let host = host.stream(StreamSource::new(&stores.table, "notify"));
+        let host = match options.duty {
+            Duty::Answer => host,
+            Duty::Work => {
+                resume(&platform).await;
+                sources(host, &stores)
+            }
+        };
+        let host = host.start(&stack, &clients).await?;
         let url = host.url().unwrap_or_default();
         let key = owner_key(&platform, &options.data_dir).await?;
         write(&options.data_dir.join(SERVE_FILE), &serde_json::json!({ "url": url }).to_string())?;
         Ok(Self { url, key, model, platform, stack, host })
     }
 
-    /// Ends in order, within 10 s: what is under way ends or is taken up at the next start.
+    /// Ends in order, within 10 s: nothing more is claimed, answers that come within 6 s are journaled, calls that take
+    /// longer are given up. The next start goes on from there.
     pub async fn shutdown(self) {
         let served = self.stack.data_dir().join(SERVE_FILE);
-        self.host.shutdown().await;
+        self.platform.stop_claiming();
+        let cut = async {
+            tokio::time::sleep(CALLS_GRACE).await;
+            self.platform.stop_calling();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.host.shutdown() => {}
+            () = cut => {}
+        }
         self.stack.shutdown().await;
         // A file that is left behind names a URL where nobody listens; whoever reads it finds out.
         drop(std::fs::remove_file(served));
     }
+}
+
+/// The data folder is this process's alone, so whatever is claimed in it is a dead one's. Queues live in memory, so
+/// whatever isn't over has lost its bells.
+async fn resume(platform: &Platform) {
+    match platform.resume().await {
+        Ok(report) => tracing::info!(jobs = report.jobs, failed = report.failed, "took up what was left"),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "what was left can't be taken up at once; the clock does it when leases run out");
+        }
+    }
+}
+
+/// What makes functions work by themselves.
+fn sources(host: HostBuilder, stores: &Stores) -> HostBuilder {
+    let steps = QueueSource { concurrency_max: 8, ..QueueSource::new(&stores.queue_url, "step") };
+    let solo = QueueSource {
+        batch_size: 1,
+        concurrency_max: SOLO_CONCURRENCY,
+        ..QueueSource::new(&stores.solo_queue_url, "step")
+    };
+    let clock = Schedule { name: "clock".into(), every: Duration::from_mins(1), function: "clock".into() };
+    host.queue(steps).queue(solo).schedule(clock)
 }
 
 /// Where the installation of a data folder listens, and the owner's key, if one runs or ran.
@@ -155,7 +201,7 @@ pub fn running(data_dir: &Path) -> Option<(String, String)> {
     Some((served.get("url")?.as_str()?.to_owned(), key.trim().to_owned()))
 }
 
-fn functions(platform: &Platform) -> crate::host::HostBuilder {
+fn functions(platform: &Platform) -> HostBuilder {
     let of = || platform.clone();
     Host::builder()
         .function(Function::http("submit", convoke_submit::router(of())))

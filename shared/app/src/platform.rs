@@ -7,6 +7,7 @@ use std::time::Duration;
 use convoke_domain::ids::JobKey;
 use convoke_domain::money::{Cost, MicroUsd};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::Models;
 use crate::ports::{Bells, Blobs, Env, Events, Groups, Jobs, Keys, Steps, Sweeps};
@@ -88,6 +89,15 @@ pub struct Platform {
     pub(crate) cache: Arc<FlowCache>,
     /// How a stored flow becomes a script.
     pub(crate) compile: Compile,
+    /// Whether this process is about to end.
+    pub(crate) closing: Closing,
+}
+
+/// What a process that is about to end tells those who work in it.
+#[derive(Clone, Default)]
+pub(crate) struct Closing {
+    pub(crate) claims: CancellationToken,
+    pub(crate) calls: CancellationToken,
 }
 
 /// Makes a script of a flow's document and a job's input; `capable` says for what kind of model. An error is the
@@ -125,6 +135,19 @@ impl FlowCache {
 impl Platform {
     /// A platform over these ports.
     pub fn new(ports: Ports, limits: Limits, compile: Compile) -> Self {
-        Self { ports, limits, cache: Arc::default(), compile }
+        Self { ports, limits, cache: Arc::default(), compile, closing: Closing::default() }
+    }
+
+    /// From now on this process (all clones of this platform) claims no step: those under way end, are journaled and
+    /// committed, and what follows from them is left to others. Can't be undone; a repeat changes nothing.
+    pub fn stop_claiming(&self) {
+        self.closing.claims.cancel();
+    }
+
+    /// The same, and model calls under way are given up: their steps yield, which is no attempt, and their holds are
+    /// written off, because the calls may have been billed.
+    pub fn stop_calling(&self) {
+        self.closing.claims.cancel();
+        self.closing.calls.cancel();
     }
 }

@@ -366,6 +366,26 @@ impl World {
         }
     }
 
+    /// The process ends and another begins: the queue is empty, and every lease ends before its time. One worker may
+    /// write all the same, as one whose lease ran out might.
+    fn restart(&mut self, pick: usize) {
+        self.bells.clear();
+        if pick.is_multiple_of(2) {
+            self.busy.clear();
+        }
+        let claimed: Vec<(GroupId, SlotId)> =
+            self.groups.iter().flat_map(|(id, group)| group.run.keys().map(|slot| (*id, *slot))).collect();
+        for (id, slot) in claimed {
+            let nonce = self.nonce();
+            let view = View { graph: &self.graph, group: &self.groups[&id], now_ms: self.now_ms };
+            if let Ok(change) = decide::lapse(&view, slot, nonce) {
+                assert!(self.apply(&change), "nobody else writes");
+            }
+            assert!(self.groups[&id].run.get(&slot).is_none_or(|slot| !slot.is_held(self.now_ms)));
+        }
+        self.sweep();
+    }
+
     fn is_over(&self) -> bool {
         self.root().root().expect("root").status.is_terminal()
     }
@@ -403,6 +423,7 @@ fn act(world: &mut World, choice: u8, pick: usize) {
             world.busy.swap_remove(pick % world.busy.len());
             world.now_ms += LEASE_MS;
         }
+        9 if pick.is_multiple_of(7) => world.restart(pick),
         _ => {
             world.now_ms += 50;
             world.sweep();

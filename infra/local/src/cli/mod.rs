@@ -25,7 +25,7 @@ use convoke_runtime::config::ProcessEnv;
 use failure::{Exit, Failure};
 use place::Places;
 
-use crate::local::{EMBEDDED_MODEL, Local, LocalOptions, running};
+use crate::local::{Duty, EMBEDDED_MODEL, Local, LocalOptions, running};
 
 /// Does what the command line asks for.
 pub async fn main(cli: Cli) -> Result<Exit, Failure> {
@@ -59,7 +59,7 @@ async fn run(places: &Places, args: RunArgs) -> Result<Exit, Failure> {
 }
 
 async fn serve(places: &Places, args: &ServeArgs) -> Result<Exit, Failure> {
-    let local = start(places, args.port, args.model.clone()).await?;
+    let local = start(places, args.port, args.model.clone(), Duty::Work).await?;
     println!("Convoke serves {}", local.url);
     println!("  model  {}", local.model);
     println!("  data   {}", places.data_dir.display());
@@ -81,7 +81,7 @@ async fn stop_signal() -> Result<(), Failure> {
     }
 }
 
-async fn start(places: &Places, port: u16, model: Option<String>) -> Result<Local, Failure> {
+async fn start(places: &Places, port: u16, model: Option<String>, duty: Duty) -> Result<Local, Failure> {
     let options = LocalOptions {
         data_dir: places.data_dir.clone(),
         cache_dir: places.cache_dir.clone(),
@@ -89,6 +89,7 @@ async fn start(places: &Places, port: u16, model: Option<String>) -> Result<Loca
         model,
         strings: &ProcessEnv,
         progress: weights_progress(),
+        duty,
     };
     Local::start(options).await.map_err(|error| Failure::caused("Convoke can't start", &error))
 }
@@ -127,7 +128,7 @@ impl<'a> Session<'a> {
                 return Ok(api);
             }
         }
-        let local = start(self.places, 0, model.map(str::to_owned)).await?;
+        let local = start(self.places, 0, model.map(str::to_owned), Duty::Work).await?;
         eprintln!("model {}", local.model);
         let api = Api::new(&local.url, &local.key)?;
         *self.own.lock().await = Some(local);

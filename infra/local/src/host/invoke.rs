@@ -140,7 +140,11 @@ impl Runner {
         let (give_head, head) = oneshot::channel();
         let (send, pieces) = mpsc::channel(PIECES_AHEAD);
         let pumping = self.bounded(function, permit, async move {
-            let (parts, mut body) = handler(event, context).await?.into_parts();
+            let answer = tokio::select! {
+                answer = handler(event, context) => answer?,
+                () = stop.cancelled() => return Ok(()),
+            };
+            let (parts, mut body) = answer.into_parts();
             if give_head.send(parts).is_err() {
                 return Ok(());
             }

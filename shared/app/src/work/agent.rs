@@ -6,11 +6,10 @@ use convoke_domain::decide::{self, Refusal};
 use convoke_domain::money::Cost;
 use convoke_domain::slot::Slot;
 use convoke_domain::status::StopReason;
-use tokio_util::sync::CancellationToken;
 
 use super::ask::Session;
 use super::ending::{Retry, Setback};
-use super::shift::{DEADLINE_MARGIN_MS, Held, Shift};
+use super::shift::{Held, Shift};
 use super::{WorkError, store_value, unexpected};
 use crate::model::{Finish, Message, ModelAnswer, ModelError};
 use crate::ports::{Applied, FileRef, StepRecord, TurnRecord};
@@ -82,7 +81,8 @@ impl Shift<'_> {
 
     async fn call(&self, session: &Session) -> Result<ModelAnswer, ModelError> {
         let timeout = Duration::from_millis(self.timeout_ms());
-        session.model.complete(&session.request(timeout, CancellationToken::new()), None).await
+        let cancel = self.platform.closing.calls.clone();
+        session.model.complete(&session.request(timeout, cancel), None).await
     }
 
     fn judge(&self, session: &mut Session, answer: &ModelAnswer) -> Judged {
@@ -129,7 +129,7 @@ impl Shift<'_> {
 
     /// Settles the journaled turn, reserves the next one and renews the lease; something where the attempt ends here.
     async fn go_on(&self, held: &mut Held, session: &Session, cost: Cost) -> Result<Option<Worked>, WorkError> {
-        if self.now_ms() + self.timeout_ms() + DEADLINE_MARGIN_MS > self.until.deadline_ms {
+        if !self.has_time() {
             return Ok(Some(Worked::Setback(Setback::pause(cost, "the invocation's time is over"))));
         }
         for _ in 0..super::shift::RACES_MAX {
@@ -190,6 +190,8 @@ fn model_setback(mine: &Slot, error: &ModelError) -> Setback {
             let asked = retry_after.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             Retry::Uncounted { pause_ms: asked.unwrap_or(THROTTLE_MS).clamp(1_000, 900_000) }
         }
+        // Nobody but this process cancels, because it ends.
+        ModelError::Cancelled => Retry::Uncounted { pause_ms: 0 },
         error if error.is_retryable() => Retry::Counted { pause_ms: PAUSE_MS << mine.attempt.min(6) },
         _ => Retry::Never,
     };

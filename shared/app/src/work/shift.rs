@@ -21,7 +21,7 @@ pub(super) const RACES_MAX: u32 = 16;
 /// Added to a model's time-out: the time to journal and commit.
 const LEASE_MARGIN_MS: u64 = 30_000;
 /// No call starts unless its time-out and this remain.
-pub(super) const DEADLINE_MARGIN_MS: u64 = 10_000;
+const DEADLINE_MARGIN_MS: u64 = 10_000;
 
 /// A worker at work on one job.
 pub(super) struct Shift<'p> {
@@ -77,9 +77,10 @@ impl<'p> Shift<'p> {
         self.now_ms() + self.timeout_ms() + LEASE_MARGIN_MS
     }
 
-    /// Whether a call that starts now would end, or time out, before the function does.
+    /// Whether a call that starts now would end, or time out, before the function and its process do.
     pub fn has_time(&self) -> bool {
-        self.now_ms() + self.timeout_ms() + DEADLINE_MARGIN_MS <= self.until.deadline_ms
+        let over = self.platform.closing.claims.is_cancelled();
+        !over && self.now_ms() + self.timeout_ms() + DEADLINE_MARGIN_MS <= self.until.deadline_ms
     }
 
     /// Whether the shift may take up another step in place.

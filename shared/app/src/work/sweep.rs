@@ -16,6 +16,8 @@ use crate::ports::{Applied, Bell, Ring};
 const SHARDS: u8 = 16;
 /// Jobs of a shard that one tick looks at.
 const JOBS_PER_SHARD: u32 = 100;
+/// Later than any job is ever due (Unix milliseconds), and a number that tables hold exactly.
+const DUE_EVER_MS: u64 = 1 << 53;
 /// How often one look acts and looks again.
 const LOOKS_MAX: u32 = 8;
 
@@ -51,6 +53,49 @@ impl Platform {
             }
         }
         Ok(report)
+    }
+
+    /// Takes up what an earlier process left behind, when it is certain that nobody works on any job: at the start of an
+    /// installation that holds its data alone, before its first bell. Every lease that still runs is a dead worker's, so
+    /// it ends now; then every job that isn't over is looked at, due or not, because its bells are gone, too.
+    ///
+    /// Attempts are counted and holds settled as where a lease runs out. Idempotent; each lease is one conditional
+    /// write. A job that can't be looked at stays due, and its leases run out by themselves.
+    pub async fn resume(&self) -> Result<TickReport, WorkError> {
+        let mut report = TickReport::default();
+        for shard in 0..SHARDS {
+            for key in self.ports.sweeps.due(shard, DUE_EVER_MS, u32::MAX).await? {
+                report.jobs += 1;
+                let resumed = match self.lapse(&key).await {
+                    Ok(()) => self.look_and_reschedule(&key, Ringing::All).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = resumed {
+                    report.failed += 1;
+                    tracing::error!(job = %key, error = &error as &dyn std::error::Error, "a job can't be taken up");
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Ends every lease of a job.
+    async fn lapse(&self, key: &JobKey) -> Result<(), WorkError> {
+        let (Some(job), Some((root, fans))) = (self.job_flow(key).await?, self.state(key).await?) else {
+            return Ok(());
+        };
+        let shift = Shift::new(self, job, Until { deadline_ms: 0 });
+        for group in fans.values().chain([&root]) {
+            let mut now = group.clone();
+            for &slot in group.run.keys() {
+                let Ok(change) = decide::lapse(&shift.view(&now), slot, self.ports.env.nonce()) else { continue };
+                match self.ports.groups.apply(key, &change).await? {
+                    Applied::Done(after) | Applied::Conflict(after) => now = after,
+                    Applied::Missing => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Looks at one job now, without moving its next look. Idempotent.

@@ -192,6 +192,20 @@ pub enum Attempt {
     Uncounted,
 }
 
+/// Ends the lease of a worker that is known to be gone, before its time; all else stays as it is.
+///
+/// From then on the claim is one whose lease ran out: whoever takes it over counts the attempt and settles the hold or
+/// writes it off, and the lost worker, should it write after all, finds the slot changed. Stale where there is no lease
+/// that runs.
+pub fn lapse(view: &View<'_>, id: SlotId, mark: String) -> Result<Change, Refusal> {
+    let slot = view.group.run.get(&id).ok_or(Refusal::Stale)?;
+    let claim = slot.claim.clone().filter(|_| slot.is_held(view.now_ms)).ok_or(Refusal::Stale)?;
+    let lapsed = Slot { claim: Some(Claim { lease_until_ms: 0, ..claim }), ..slot.clone() };
+    Ok(Change::new(view.group.id, mark, view.now_ms)
+        .when(When::Slot(id, Some(slot.clone())))
+        .set(Set::Slot(id, Some(lapsed))))
+}
+
 /// Notes that a slot waits for money that others hold; whoever frees some rings it.
 ///
 /// A claim whose lease ran out is taken away in the same write, and settled (`prior`) or written off.

@@ -12,6 +12,7 @@
 //! | held | result put, thread ends | `-`, done bit; a lane goes on with its next item | [`commit`] |
 //! | held | list made | waits for groups | [`commit`] |
 //! | held | attempt failed, or yields | waiting | [`give_back`] |
+//! | held | its worker is known to be gone | held, lease run out | [`lapse`] |
 //! | held | step failed for good | `-`, group ending | [`fail`] |
 //! | waits for groups | last group closed | `-`, done bit | [`close`], [`fan_in`] |
 //! | held, ending, lease run out | written off | `-` | [`reap`] |
@@ -28,7 +29,7 @@ mod follow;
 mod ready;
 mod sweep;
 
-pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, park, renew};
+pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, lapse, park, renew};
 pub use commit::{Advance, Next, Outcome, advance, candidate, commit};
 pub use committed::is_committed;
 pub use ending::{close, end, fail, fan_in, finish, reap};

@@ -1,0 +1,78 @@
+//! `convoke serve` as a process of its own.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::Blow;
+
+/// Longest time to come up.
+const START_MAX: Duration = Duration::from_secs(30);
+/// Longest time that an orderly end may take.
+const END_MAX: Duration = Duration::from_secs(10);
+
+/// Where an installation listens, and the key to it.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub url: String,
+    pub key: String,
+}
+
+/// A running process. It is killed when this is dropped.
+pub(super) struct Serving {
+    child: Child,
+    address: Address,
+}
+
+impl Serving {
+    /// Starts the binary over a data folder, with the model server as its only provider, and waits until it serves.
+    pub(super) async fn start(binary: &Path, data: &Path, model_url: &str) -> Self {
+        let mut child = Command::new(binary)
+            .args(["serve", "--port", "0", "--model", "compatible/scripted", "--data-dir"])
+            .arg(data)
+            .env_clear()
+            .env("HOME", data)
+            .env("CONVOKE_COMPATIBLE_BASE_URL", model_url)
+            .current_dir(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let mut told = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let url = async {
+            loop {
+                let line = told.next_line().await.expect("text").expect("it serves before it ends");
+                if let Some(url) = line.strip_prefix("Convoke serves ") {
+                    return url.to_owned();
+                }
+            }
+        };
+        let url = tokio::time::timeout(START_MAX, url).await.expect("it serves in time");
+        tokio::spawn(async move { while let Ok(Some(_)) = told.next_line().await {} });
+        let key = std::fs::read_to_string(data.join("local.key")).expect("a key");
+        Self { child, address: Address { url, key: key.trim().to_owned() } }
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// Ends the process and waits until it is gone.
+    pub(super) async fn end(mut self, blow: Blow) {
+        match blow {
+            Blow::Kill => self.child.kill().await.expect("killed"),
+            Blow::Terminate => {
+                let pid = self.child.id().expect("it runs").to_string();
+                let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+                assert!(sent.success());
+                let ended = tokio::time::timeout(END_MAX, self.child.wait()).await;
+                let status = ended.expect("it ends within 10 s").expect("a status");
+                assert!(status.success(), "{status}");
+            }
+        }
+    }
+}
