@@ -1,4 +1,5 @@
-//! What the tests share: fakes of the ports, the embedded table, the contract that both have to keep, scripted servers.
+//! What the tests share: fakes of the ports, the embedded table, the contract that both have to keep, scripted servers, whole
+//! installations.
 
 pub mod contracts;
 pub mod embedded;
@@ -7,4 +8,5 @@ pub mod fakes;
 pub mod kills;
 pub mod samples;
 pub mod scripted;
+pub mod served;
 pub mod transport;

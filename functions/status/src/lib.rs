@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodFilter, get, on};
 use axum::{Extension, Json, Router};
 use convoke_api::artifact::Health;
 use convoke_api::job::{JobList, JobView, ResultView};
@@ -38,7 +38,23 @@ pub fn router_with(platform: Platform, sleeper: Arc<dyn Sleeper>) -> Router {
         .route("/v1/jobs/{id}/steps/{step}", get(step))
         .route("/v1/jobs/{id}/events", get(events))
         .route("/v1/jobs/{id}/result", get(result));
+    let routes = ELSEWHERE.iter().fold(routes, |routes, (path, method)| routes.route(path, on(*method, elsewhere)));
     service(routes.layer(Extension(Waiter(sleeper))), platform)
+}
+
+/// Paths of other functions. With a method that those don't take a request comes here, as do all that no route takes.
+const ELSEWHERE: [(&str, MethodFilter); 6] = [
+    ("/v1/uploads", MethodFilter::POST),
+    ("/v1/jobs/{id}/artifacts", MethodFilter::GET),
+    ("/v1/jobs/{id}/artifacts/{*path}", MethodFilter::GET),
+    ("/v1/jobs/{id}/archive", MethodFilter::GET),
+    ("/v1/jobs/{id}/cancel", MethodFilter::POST),
+    ("/v1/jobs/{id}/retry", MethodFilter::POST),
+];
+
+/// Only where the API's routes lead here what belongs elsewhere.
+async fn elsewhere() -> HttpError {
+    HttpError::NoRoute
 }
 
 /// How this host waits.

@@ -11,6 +11,7 @@ use convoke_domain::ids::TenantId;
 use convoke_models::embedded::{EmbeddedModel, EmbeddedOptions, ProgressSink, WeightsError, WeightsSource, fetch};
 use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
 use convoke_runtime::config::{Mistakes, Stores, Strings, limits};
+use convoke_runtime::http::StreamingHost;
 use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::{Clients, platform};
 
@@ -206,12 +207,17 @@ fn functions(platform: &Platform) -> HostBuilder {
     Host::builder()
         .function(Function::http("submit", convoke_submit::router(of())))
         .function(Function::http("status", convoke_status::router(of())))
-        .function(Function::http_streaming("events", convoke_status::router(of())).timeout(STEP_TIMEOUT))
+        .function(Function::http_streaming("events", streaming(convoke_status::router(of()))).timeout(STEP_TIMEOUT))
         .function(Function::http("artifacts", convoke_artifacts::router(of())))
         .function(Function::http("control", convoke_control::router(of())))
         .function(Function::lambda("step", convoke_step::service(of())).timeout(STEP_TIMEOUT))
         .function(Function::lambda("clock", convoke_clock::service(of())))
         .function(Function::lambda("notify", convoke_notify::service(of())))
+}
+
+/// Says that this host passes a response on while it is made.
+fn streaming(router: axum::Router) -> axum::Router {
+    router.layer(axum::Extension(StreamingHost))
 }
 
 async fn registry(options: &LocalOptions<'_>) -> Result<Registry, LocalError> {

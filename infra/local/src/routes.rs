@@ -5,7 +5,7 @@ use crate::host::{Route, RouteError};
 /// `METHOD /path` and the function that answers it.
 pub const ROUTES: [(&str, &str); 19] = [
     ("POST /v1/jobs", "submit"),
-    ("POST /v1/uploads", "submit"),
+    ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
     ("GET /v1/jobs/{id}", "status"),
     ("GET /v1/jobs/{id}/steps", "status"),

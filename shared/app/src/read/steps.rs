@@ -60,7 +60,7 @@ impl Platform {
             (None, Some(record)) => standings.of_record(record),
             (None, None) => return Err(unknown().into()),
         };
-        if let Some(record) = &record {
+        if let Some(record) = record.as_ref().filter(|record| record.step != StepId::finish()) {
             self.show_output(key, record, &mut view).await?;
         }
         Ok(StepDetail { step: view, journal: self.journal(key, turns, record).await? })
@@ -162,6 +162,8 @@ impl<'g> Standings<'g> {
             (false, _) => StepState::Running,
         };
         let (output, output_bytes) = match &record.output {
+            // The manifest, with the places of objects: what callers may know of it, the list of artifacts says.
+            _ if record.step == StepId::finish() => (None, None),
             Payload::Inline(value) => (Some(value.clone()), None),
             Payload::Blob { bytes, .. } => (None, Some(*bytes)),
         };

@@ -1,0 +1,208 @@
+//! A whole installation in this process: every function hosted over the embedded stack, HTTP on a port of 127.0.0.1, and
+//! a scripted server in the place of a model's provider.
+//!
+//! Tests act on it as a client does, through HTTP alone.
+
+mod answer;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use convoke::local::{Duty, Local, LocalOptions};
+use convoke_api::money::Amount;
+use convoke_domain::ids::TenantId;
+use convoke_domain::money::{Cost, MicroUsd};
+use reqwest::{Client, Method, RequestBuilder, redirect};
+use serde_json::Value;
+use tempfile::TempDir;
+use zip::ZipArchive;
+
+use crate::scripted::{Script, ScriptedServer};
+
+pub use answer::Answer;
+
+/// The model that jobs work with: a name with a known price, served by the scripted server.
+pub const MODEL: &str = "openai/gpt-4.1";
+/// What a token of its prompts costs, in micro-dollars.
+const INPUT_MICRO_USD: u64 = 2;
+/// What a token of its answers costs, in micro-dollars.
+const OUTPUT_MICRO_USD: u64 = 8;
+/// Longest time that a job of a test may take.
+const JOB_TIME_MAX: Duration = Duration::from_mins(1);
+/// Longest time until the queues are empty after that.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The installation, and a client of it. [`Served::stop`] ends it in order.
+pub struct Served {
+    /// The model's provider.
+    pub models: ScriptedServer,
+    local: Local,
+    client: Client,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// Starts one whose model follows a script.
+    pub async fn start(script: impl Script) -> Self {
+        Self::with(script, &[]).await
+    }
+
+    /// The same with settings beside those that name the model.
+    pub async fn with(script: impl Script, more: &[(&str, &str)]) -> Self {
+        let models = ScriptedServer::start(script).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = BTreeMap::from([
+            ("CONVOKE_MODEL".to_owned(), MODEL.to_owned()),
+            ("OPENAI_API_KEY".to_owned(), "sk-scripted".to_owned()),
+            ("OPENAI_BASE_URL".to_owned(), models.base_url()),
+        ]);
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let options = LocalOptions {
+            data_dir: folder.path().join("data"),
+            cache_dir: folder.path().join("cache"),
+            port: 0,
+            model: None,
+            strings: &settings,
+            progress: Arc::new(|_| {}),
+            duty: Duty::Work,
+        };
+        let local = Local::start(options).await.expect("an installation");
+        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().expect("a client");
+        Self { models, local, client, _folder: folder }
+    }
+
+    /// Ends it in order.
+    pub async fn stop(self) {
+        self.local.shutdown().await;
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.local.url)
+    }
+
+    /// A request with the owner's key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.local.key)
+    }
+
+    /// A request without a key.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// A new key of another tenant.
+    pub async fn key_of(&self, tenant: &str) -> String {
+        let tenant: TenantId = tenant.parse().expect("a tenant");
+        let made = self.local.platform.create_key(&tenant, "test").await.expect("a key");
+        made.key.expose().to_owned()
+    }
+
+    /// `GET path`.
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    /// `POST path` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Submits a job; its id.
+    pub async fn submit(&self, body: &Value) -> String {
+        let accepted = self.post("/v1/jobs", body).await;
+        assert_eq!(accepted.status, 202, "{}", accepted.text());
+        accepted.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Submits a job and waits for its end; the job as it stands then.
+    pub async fn run(&self, body: &Value) -> Value {
+        let id = self.submit(body).await;
+        self.ended(&id).await
+    }
+
+    /// Waits for a job's last event and for the queues to be empty; the job as it stands then.
+    pub async fn ended(&self, id: &str) -> Value {
+        let begun = Instant::now();
+        let mut after = 0;
+        loop {
+            let events = self.get(&format!("/v1/jobs/{id}/events?after={after}&wait_s=5&limit=500")).await;
+            assert_eq!(events.status, 200, "{}", events.text());
+            let events = events.json();
+            if events["ended"] == true {
+                break;
+            }
+            after = events["next_after"].as_u64().expect("a number");
+            let is_late = begun.elapsed() > JOB_TIME_MAX;
+            assert!(!is_late, "the job doesn't end: {:#}", self.get(&format!("/v1/jobs/{id}")).await.json());
+        }
+        self.drained().await;
+        self.get(&format!("/v1/jobs/{id}")).await.json()
+    }
+
+    /// Waits until no message waits in the queue.
+    async fn drained(&self) {
+        let begun = Instant::now();
+        loop {
+            let depth = self.local.platform.ports.bells.depth().await.expect("a depth");
+            if depth == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < DRAIN_TIME_MAX, "{depth} messages are left");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The files of a job, as listed.
+    pub async fn artifacts(&self, id: &str) -> Vec<Value> {
+        let list = self.get(&format!("/v1/jobs/{id}/artifacts?limit=100")).await.json();
+        assert_eq!(list["next_cursor"], Value::Null, "more files than the test expects");
+        list["artifacts"].as_array().expect("a list").clone()
+    }
+
+    /// The content of a file, by its presigned URL.
+    pub async fn download(&self, id: &str, path: &str) -> Vec<u8> {
+        let found = self.get(&format!("/v1/jobs/{id}/artifacts/{path}")).await;
+        assert_eq!(found.status, 302, "{path}: {}", found.text());
+        let url = found.header("location").expect("a URL").to_owned();
+        let answer = Answer::of(self.client.get(url)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.body
+    }
+
+    /// The same as text.
+    pub async fn text(&self, id: &str, path: &str) -> String {
+        String::from_utf8(self.download(id, path).await).expect("text")
+    }
+
+    /// The files of a job's archive, by path.
+    pub async fn archive(&self, id: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut zip = ZipArchive::new(Cursor::new(self.download(id, "archive.zip").await)).expect("a zip");
+        let mut files = BTreeMap::new();
+        for index in 0..zip.len() {
+            let mut file = zip.by_index(index).expect("an entry");
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).expect("a whole entry");
+            let name = file.name().expect("a name").into_owned();
+            assert!(files.insert(name, bytes).is_none(), "two entries of one name");
+        }
+        files
+    }
+
+    /// A step with its output and journal.
+    pub async fn step(&self, id: &str, step: &str) -> Value {
+        let answer = self.get(&format!("/v1/jobs/{id}/steps/{step}")).await;
+        assert_eq!(answer.status, 200, "{step}: {}", answer.text());
+        answer.json()
+    }
+
+    /// What the model's server bills, at the model's prices, as a job's `cost`.
+    pub fn billed(&self) -> Value {
+        let ledger = self.models.ledger();
+        let usd = MicroUsd(ledger.input_tokens * INPUT_MICRO_USD + ledger.output_tokens * OUTPUT_MICRO_USD);
+        let tokens = ledger.input_tokens + ledger.output_tokens;
+        serde_json::to_value(Amount::from(Cost { usd, tokens })).expect("json")
+    }
+}
