@@ -1,5 +1,7 @@
 //! The model port's implementations against servers that speak their providers' protocols.
 
+#![expect(clippy::disallowed_methods, reason = "time-outs are measured")]
+
 #[path = "models/bedrock.rs"]
 mod bedrock;
 #[path = "models/openai.rs"]

@@ -140,6 +140,7 @@ fn messages(stream: &str) -> Vec<(String, String, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "how long an answer takes is what is measured")]
 async fn a_presigned_url_opens_one_file_for_a_while() {
     let served = Served::with(parts(), &[("CONVOKE_PRESIGN_S", "2")]).await;
     let job = served.run(&json!({"flow": chain(2), "input": {}})).await;

@@ -1,6 +1,8 @@
 //! What the tests share: fakes of the ports, the embedded table, the contract that both have to keep, scripted servers, whole
 //! installations.
 
+#![expect(clippy::disallowed_methods, reason = "scripted servers record when they were called")]
+
 pub mod contracts;
 pub mod embedded;
 pub mod engine;

@@ -1,5 +1,7 @@
 //! Convoke on one machine: the embedded stack, and a host that runs the Lambda handlers on it.
 
+#![expect(clippy::disallowed_methods, reason = "the host of one machine has that machine's clock and randomness")]
+
 pub mod cli;
 pub mod host;
 mod ids;

@@ -3,6 +3,8 @@
 //! The only place (with the embedded stack) that reads the environment, the clock and the machine's randomness. What
 //! decides or stores isn't here.
 
+#![expect(clippy::disallowed_methods, reason = "here the environment, the clock and the randomness are read")]
+
 pub mod config;
 pub mod connect;
 pub mod http;

@@ -161,6 +161,7 @@ async fn a_schedule_ticks_by_the_clock_and_on_demand_and_tries_thrice() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is measured")]
 async fn a_shutdown_waits_for_what_runs_and_takes_nothing_new() {
     let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (done, mut is_done) = mpsc::unbounded_channel();
