@@ -103,7 +103,9 @@ fn check_files(plan: &Value, tasks: &[Value], findings: &mut Vec<Finding>) {
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for path in strings(plan, "shared_files") {
         check_path(path, "/shared_files", findings);
-        owners.insert(path.to_lowercase(), "shared_files");
+        if owners.insert(path.to_lowercase(), "shared_files").is_some() {
+            findings.push(Finding::new("/shared_files", format!("{path:?} is named twice, if only in other case")));
+        }
     }
     for (index, task) in tasks.iter().enumerate() {
         let place = format!("/tasks/{index}/files");
@@ -252,6 +254,7 @@ mod tests {
             (json!({"tasks": [task("a", &["x"], &[]), task("b", &["x/y"], &[])]}), "/tasks", "needs a folder"),
             (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["x"]}), "/tasks/0/files", "\"shared_files\""),
             (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["/x"]}), "/shared_files", "relative"),
+            (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["b", "B"]}), "/shared_files", "twice"),
         ];
         for (plan, place, message) in cases {
             let findings = check(&plan, 2);
