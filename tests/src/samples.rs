@@ -351,6 +351,7 @@ fn fitted(when: &When, group: &Group, pick: Index) -> When {
             None => When::Open(*id, *loan),
         },
         When::Drawn(cost) => When::Drawn(group.fan().map_or(*cost, |fan| fan.drawn)),
+        When::Due(due_ms) => When::Due(group.root().map_or(*due_ms, |root| root.due_ms)),
     }
 }
 
@@ -368,6 +369,7 @@ fn any_when() -> impl Strategy<Value = When> {
         any_balance().prop_map(When::Covers),
         (any_group_id(), any_loan()).prop_map(|(id, loan)| When::Open(id, loan)),
         any_cost().prop_map(When::Drawn),
+        option::of(any_number()).prop_map(When::Due),
     ]
 }
 

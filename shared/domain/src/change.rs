@@ -37,6 +37,8 @@ pub enum When {
     Open(GroupId, Loan),
     /// The group has drawn just this.
     Drawn(Cost),
+    /// The sweep looks at the job just then (root only).
+    Due(Option<u64>),
 }
 
 /// A setting.
@@ -147,6 +149,7 @@ impl When {
             Self::Covers(need) => group.left.covers(*need),
             Self::Open(id, loan) => group.root().is_some_and(|root| root.groups.get(id) == Some(loan)),
             Self::Drawn(cost) => group.fan().is_some_and(|fan| fan.drawn == *cost),
+            Self::Due(due_ms) => group.root().is_some_and(|root| root.due_ms == *due_ms),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Shift<'_> {
             },
         };
         let stored = self.platform.ports.steps.put_result(self.key(), &record).await?;
-        self.remember(stored.clone());
+        self.recent.insert(stored.step.clone(), stored.clone());
         self.commit(held, &stored, actual).await
     }
 

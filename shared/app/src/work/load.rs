@@ -1,6 +1,6 @@
 //! What a step reads: earlier results, its item, its own history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use crate::script::{Inputs, Known, Read, ReadScope};
 const MAP_BYTES_MAX: u64 = 256 * 1024;
 /// Contents of files that a step reads, in bytes.
 const CONTENTS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Results that a shift keeps at hand beyond those that the step under way reads.
+const RECENT_MAX: usize = 64;
 /// Results per page.
 const PAGE: u32 = 100;
 
@@ -108,13 +110,16 @@ impl Shift<'_> {
 
     async fn load_missing(&mut self, place: &Place<'_>, reads: &[Read]) -> Result<(), WorkError> {
         let graph = self.job.graph();
-        let wanted: Vec<StepId> = reads.iter().flat_map(|read| place.steps(graph, read)).collect();
+        let wanted: BTreeSet<StepId> = reads.iter().flat_map(|read| place.steps(graph, read)).collect();
+        if self.recent.len() > RECENT_MAX {
+            self.recent.retain(|step, _| wanted.contains(step));
+        }
         let missing: Vec<StepId> = wanted.into_iter().filter(|step| !self.recent.contains_key(step)).collect();
         for page in missing.chunks(PAGE as usize) {
             let reads = Reads { results: page.to_vec(), ..Reads::default() };
             let fetched = self.platform.ports.steps.fetch(self.key(), &reads).await?;
             for record in fetched.results.into_values() {
-                self.remember(record);
+                self.recent.insert(record.step.clone(), record);
             }
         }
         Ok(())

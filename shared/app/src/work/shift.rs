@@ -205,14 +205,6 @@ impl<'p> Shift<'p> {
         Ring { bell, delay_s, solo: false }
     }
 
-    /// Keeps a result at hand for the steps that follow in this shift.
-    pub fn remember(&mut self, record: StepRecord) {
-        if self.recent.len() >= 64 {
-            self.recent.pop_first();
-        }
-        self.recent.insert(record.step.clone(), record);
-    }
-
     /// A claim's hold for nothing: work without a model.
     pub const FREE: Hold = Hold { cost: Cost::ZERO, turn: 0 };
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use convoke_domain::change::{Change, Set};
+use convoke_domain::change::{Change, Set, When};
 use convoke_domain::decide::{self, Action, Prior, Sweep, View};
 use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobKey};
@@ -115,9 +115,12 @@ impl Platform {
         });
         let over = matches!(due, Set::Due { due_ms: None, .. });
         // `due` moves before anything is rung: a bell that kills its process doesn't ring every minute.
-        let change = Change::new(GroupId::Root, self.ports.env.nonce(), shift.now_ms()).set(due);
-        self.ports.groups.apply(key, &change).await?;
-        if over { Ok(()) } else { self.look_with(key, ringing).await.map(drop) }
+        let seen = When::Due(root.root().and_then(|job| job.due_ms));
+        let change = Change::new(GroupId::Root, self.ports.env.nonce(), shift.now_ms()).when(seen).set(due);
+        let applied = self.ports.groups.apply(key, &change).await?;
+        // Somebody else looks at it just now, or it has ended meanwhile.
+        let is_mine = matches!(applied, Applied::Done(_));
+        if over || !is_mine { Ok(()) } else { self.look_with(key, ringing).await.map(drop) }
     }
 
     async fn look_with(&self, key: &JobKey, ringing: Ringing) -> Result<(), WorkError> {

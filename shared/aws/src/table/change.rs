@@ -82,6 +82,11 @@ fn when_holds(some: &mut Placeholders, when: &When) -> String {
             some.name(attr::DRAWN_TOKENS),
             some.value(number(tokens)),
         ),
+        // Only the job's own item has a pause.
+        When::Due(None) => {
+            format!("attribute_not_exists({}) AND attribute_exists({})", some.name(GSK2), some.name(attr::PAUSE))
+        }
+        When::Due(Some(due_ms)) => format!("{}={}", some.name(GSK2), some.value(number(due_ms))),
     }
 }
 
