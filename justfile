@@ -26,6 +26,14 @@ lint:
 deny:
     .ci/run deny
 
+# takes our guards away one by one: the simulation has to notice each (10 minutes)
+mutants *names:
+    tests/mutants/run {{ names }}
+
+# what a step costs, as tables
+bench *filter:
+    cargo bench --workspace --bench engine -- {{ filter }}
+
 # writes the formatting
 fix:
     cargo fmt --all

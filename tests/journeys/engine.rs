@@ -37,7 +37,7 @@ impl Rig {
             sqs: clients.sqs.clone(),
             s3: clients.s3.clone(),
         };
-        let models = Arc::new(OneModel(Arc::clone(&model)));
+        let models = Arc::new(OneModel(model.clone()));
         let platform = convoke_runtime::platform(ours, &stores, models, (Limits::default(), compile));
         Self { clients, stores, platform, model }
     }

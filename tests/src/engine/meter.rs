@@ -69,11 +69,11 @@ impl ChatModel for Meter {
 }
 
 /// Models of one kind: whatever is asked for, this one answers.
-pub struct OneModel(pub Arc<Meter>);
+pub struct OneModel(pub Arc<dyn ChatModel>);
 
 impl Models for OneModel {
     fn model(&self, _name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
-        Ok(Arc::clone(&self.0) as Arc<dyn ChatModel>)
+        Ok(Arc::clone(&self.0))
     }
 
     fn default_model(&self) -> &'static str {

@@ -19,7 +19,7 @@ use shapes::{Shape, Simple};
 /// A submission of that shape, of the tenant `acme`.
 pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
     let key = JobKey { tenant: "acme".parse().expect("valid"), job: env.ulid().parse().expect("valid") };
-    let root = root(Simple::new(shape).graph().nodes.len(), budget, env.now_ms());
+    let root = root(Simple::new(shape).graph().nodes.len(), budget, (env.now_ms(), None));
     Submission {
         key,
         head: JobHead { flow: "f".into(), title: "t".into(), model: "test/meter".into(), budget, parent: None },
@@ -38,7 +38,8 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
     }
 }
 
-fn root(nodes: usize, budget: Cost, now_ms: u64) -> Group {
+/// A job's item at its submission, with a time of 30 days where none is given.
+pub fn root(nodes: usize, budget: Cost, (now_ms, time_ms): (u64, Option<u64>)) -> Group {
     Group {
         id: GroupId::Root,
         ver: 1,
@@ -55,7 +56,7 @@ fn root(nodes: usize, budget: Cost, now_ms: u64) -> Group {
             status: JobStatus::Queued,
             groups: BTreeMap::new(),
             created_ms: now_ms,
-            deadline_ms: now_ms + 30 * 24 * 3_600_000,
+            deadline_ms: now_ms + time_ms.unwrap_or(30 * 24 * 3_600_000),
             due_ms: Some(now_ms + 60_000),
             swept_ver: 0,
             pause_ms: 0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use convoke_app::model::{Message, ModelProfile, ToolCall};
 use convoke_app::script::{
-    Accepted, Ask, Broken, Inputs, ItemList, NewFile, Read, ReadScope, Rejected, Script, Toolbox,
+    Accepted, Ask, Broken, Inputs, ItemList, Known, NewFile, Read, ReadScope, Rejected, Script, Toolbox,
 };
 use convoke_domain::graph::{Branch, Graph, Join, Map, Node, OnBound, OnError, Task, TaskKind, Thread, Work};
 use serde_json::{Value, json};
@@ -106,6 +106,9 @@ fn map(concurrency: u32, ordered: bool, thread: Thread) -> Node {
     node("m", &[0], Work::Map(map))
 }
 
+/// An answer that is sent back.
+pub const UNUSABLE: &str = "unusable";
+
 /// A shape as a script.
 pub struct Simple {
     shape: Shape,
@@ -158,13 +161,17 @@ impl Script for Simple {
     }
 
     fn ask(&self, task: &str, inputs: &Inputs, _profile: &ModelProfile) -> Result<Ask, Broken> {
-        let known: BTreeMap<&String, Vec<&Value>> = inputs
-            .known
-            .iter()
-            .map(|(task, known)| (task, known.iter().map(|known| &known.output).collect()))
-            .collect();
         let item = inputs.item.as_ref().map(|(index, _)| *index);
-        let text = json!({ "task": task, "item": item, "round": inputs.round, "known": known }).to_string();
+        let text = json!({
+            "job": inputs.job,
+            "input": inputs.input,
+            "task": task,
+            "item": item,
+            "round": inputs.round,
+            "known": outputs(&inputs.known),
+            "awaited": outputs(&inputs.awaited),
+        })
+        .to_string();
         let messages = vec![Message::User { text }];
         Ok(Ask { messages, schema: None, tools: Vec::new(), output_tokens_max: 10, temperature: None })
     }
@@ -174,6 +181,9 @@ impl Script for Simple {
     }
 
     fn accept(&self, task: &str, inputs: &Inputs, answer: (&str, &dyn Toolbox)) -> Result<Accepted, Rejected> {
+        if answer.0 == UNUSABLE {
+            return Err(Rejected { feedback: "that is no answer".into(), repaired: None });
+        }
         let item = inputs.item.as_ref().map_or(0, |(index, _)| *index);
         let path = format!("{task}/{item}.txt");
         let file = NewFile { path, media_type: "text/plain".into(), bytes: answer.0.to_owned().into() };
@@ -207,6 +217,12 @@ impl Script for Simple {
             _ => ItemList::default(),
         })
     }
+}
+
+/// Outputs by task; tasks without any are left out.
+fn outputs(known: &BTreeMap<String, Vec<Known>>) -> BTreeMap<&String, Vec<&Value>> {
+    let some = known.iter().filter(|(_, known)| !known.is_empty());
+    some.map(|(task, known)| (task, known.iter().map(|known| &known.output).collect())).collect()
 }
 
 struct NoTools;

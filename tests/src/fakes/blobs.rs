@@ -37,6 +37,11 @@ impl FakeBlobs {
         self.lock().get(key).filter(|_| is_good).cloned()
     }
 
+    /// An object's bytes, without faults.
+    pub fn bytes(&self, key: &BlobKey) -> Option<Bytes> {
+        self.lock().get(key.as_str()).map(|(bytes, _)| bytes.clone())
+    }
+
     /// The keys of all objects.
     pub fn keys(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
@@ -58,23 +63,27 @@ impl FakeBlobs {
 #[async_trait]
 impl Blobs for FakeBlobs {
     async fn put(&self, key: &BlobKey, bytes: Bytes, media_type: &str) -> Result<(), PortError> {
-        self.faults.call("put", || {
-            self.lock().insert(key.to_string(), (bytes, media_type.to_owned()));
-            Ok(())
-        })
+        self.faults
+            .call("put", || {
+                self.lock().insert(key.to_string(), (bytes, media_type.to_owned()));
+                Ok(())
+            })
+            .await
     }
 
     async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, PortError> {
-        self.faults.call("get", || Ok(self.lock().get(key.as_str()).map(|(bytes, _)| bytes.clone())))
+        self.faults.call("get", || Ok(self.lock().get(key.as_str()).map(|(bytes, _)| bytes.clone()))).await
     }
 
     async fn copy(&self, from: &BlobKey, to: &BlobKey) -> Result<bool, PortError> {
-        self.faults.call("copy", || {
-            let mut objects = self.lock();
-            let Some(object) = objects.get(from.as_str()).cloned() else { return Ok(false) };
-            objects.insert(to.to_string(), object);
-            Ok(true)
-        })
+        self.faults
+            .call("copy", || {
+                let mut objects = self.lock();
+                let Some(object) = objects.get(from.as_str()).cloned() else { return Ok(false) };
+                objects.insert(to.to_string(), object);
+                Ok(true)
+            })
+            .await
     }
 
     async fn presign_get(

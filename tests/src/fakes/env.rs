@@ -12,12 +12,19 @@ use super::faults::Dice;
 pub struct FakeEnv {
     now_ms: Arc<AtomicU64>,
     dice: Arc<Dice>,
+    ahead_ms: u64,
 }
 
 impl FakeEnv {
     /// A clock that stands at `now_ms`.
     pub fn new(now_ms: u64, seed: u64) -> Self {
-        Self { now_ms: Arc::new(AtomicU64::new(now_ms)), dice: Arc::new(Dice::new(seed)) }
+        Self { now_ms: Arc::new(AtomicU64::new(now_ms)), dice: Arc::new(Dice::new(seed)), ahead_ms: 0 }
+    }
+
+    /// The same clock as a machine reads it that is ahead of the others.
+    #[must_use]
+    pub fn ahead(&self, ms: u64) -> Self {
+        Self { ahead_ms: ms, ..self.clone() }
     }
 
     /// Winds the clock forward.
@@ -36,7 +43,7 @@ const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl Env for FakeEnv {
     fn now_ms(&self) -> u64 {
-        self.now_ms.load(Ordering::SeqCst)
+        self.now_ms.load(Ordering::SeqCst) + self.ahead_ms
     }
 
     fn nonce(&self) -> String {

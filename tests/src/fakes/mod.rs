@@ -10,6 +10,6 @@ mod table;
 
 pub use blobs::FakeBlobs;
 pub use env::FakeEnv;
-pub use faults::{Fault, Faults, MessageFault, Rates};
+pub use faults::{Dice, Fault, Faults, MessageFault, Rates};
 pub use queue::{Delivery, FakeQueue, Lane};
 pub use table::{Changed, FakeTable};

@@ -69,6 +69,11 @@ impl FakeQueue {
         self.lock().1.retain(|message| message.id != id);
     }
 
+    /// Loses all messages, as a process does that kept them in memory.
+    pub fn lose_all(&self) {
+        self.lock().1.clear();
+    }
+
     /// The clock that delays go by.
     pub const fn env(&self) -> &FakeEnv {
         &self.env
@@ -115,21 +120,25 @@ impl Bells for FakeQueue {
     async fn ring(&self, rings: &[Ring]) -> Result<(), PortError> {
         // A batch may fail after others were sent.
         for batch in rings.chunks(10) {
-            self.faults.call("ring", || {
-                for ring in batch {
-                    self.send(ring);
-                }
-                Ok(())
-            })?;
+            self.faults
+                .call("ring", || {
+                    for ring in batch {
+                        self.send(ring);
+                    }
+                    Ok(())
+                })
+                .await?;
         }
         Ok(())
     }
 
     async fn depth(&self) -> Result<u64, PortError> {
         let now_ms = self.env.now_ms();
-        self.faults.call("depth", || {
-            let waits = |message: &&Message| message.lane == Lane::Steps && message.visible_at_ms <= now_ms;
-            Ok(self.lock().1.iter().filter(waits).count() as u64)
-        })
+        self.faults
+            .call("depth", || {
+                let waits = |message: &&Message| message.lane == Lane::Steps && message.visible_at_ms <= now_ms;
+                Ok(self.lock().1.iter().filter(waits).count() as u64)
+            })
+            .await
     }
 }

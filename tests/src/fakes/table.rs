@@ -40,6 +40,7 @@ struct State {
     idempotency: BTreeMap<(TenantId, String), (Idempotency, JobId)>,
     keys: BTreeMap<String, KeyRecord>,
     events: BTreeMap<JobKey, Vec<Event>>,
+    late: BTreeMap<u8, Vec<JobKey>>,
     stream: Vec<Changed>,
 }
 
@@ -76,12 +77,24 @@ impl FakeTable {
         self.lock().results.iter().filter(|((job, _), _)| job == key).map(|(_, record)| record.clone()).collect()
     }
 
+    /// How many turns of a step are journaled, its result included, without faults.
+    pub fn journaled_turns(&self, key: &JobKey, step: &str) -> u32 {
+        let state = self.lock();
+        let turns = state.turns.keys().filter(|(job, of, _)| job == key && of == step).map(|(_, _, turn)| *turn);
+        let result = state.results.get(&(key.clone(), step.to_owned())).map(|record| record.turn);
+        turns.chain(result).max().unwrap_or(0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call<T>(&self, what: &'static str, call: impl FnOnce(&mut State) -> T) -> Result<T, PortError> {
-        self.faults.call(what, || Ok(call(&mut self.lock())))
+    async fn call<T: Send>(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(&mut State) -> T + Send,
+    ) -> Result<T, PortError> {
+        self.faults.call(what, || Ok(call(&mut self.lock()))).await
     }
 }
 
@@ -204,11 +217,11 @@ fn shard_of(job: &JobId) -> u8 {
 #[async_trait]
 impl Groups for FakeTable {
     async fn apply(&self, key: &JobKey, change: &Change) -> Result<Applied, PortError> {
-        self.call("apply", |state| state.apply(key, change))
+        self.call("apply", |state| state.apply(key, change)).await
     }
 
     async fn put_group(&self, key: &JobKey, group: &Group) -> Result<Group, PortError> {
-        self.call("put_group", |state| state.put_group(key, group))
+        self.call("put_group", |state| state.put_group(key, group)).await
     }
 
     async fn load_groups(&self, key: &JobKey, ids: &[GroupId]) -> Result<BTreeMap<GroupId, Group>, PortError> {
@@ -216,18 +229,19 @@ impl Groups for FakeTable {
             let group = |id: &GroupId| Some((*id, state.groups.get(&(key.clone(), *id))?.clone()));
             ids.iter().filter_map(group).collect()
         })
+        .await
     }
 }
 
 #[async_trait]
 impl Steps for FakeTable {
     async fn fetch(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError> {
-        self.call("fetch", |state| state.fetch(key, reads))
+        self.call("fetch", |state| state.fetch(key, reads)).await
     }
 
     async fn put_result(&self, key: &JobKey, record: &StepRecord) -> Result<StepRecord, PortError> {
         let place = (key.clone(), record.step.sort_key());
-        self.call("put_result", |state| state.results.entry(place).or_insert_with(|| record.clone()).clone())
+        self.call("put_result", |state| state.results.entry(place).or_insert_with(|| record.clone()).clone()).await
     }
 
     async fn results(
@@ -247,11 +261,12 @@ impl Steps for FakeTable {
             let records = state.results.iter().filter(|(place, record)| fits(place, record));
             records.take(limit as usize).map(|(_, record)| record.clone()).collect()
         })
+        .await
     }
 
     async fn put_turn(&self, key: &JobKey, record: &TurnRecord) -> Result<TurnRecord, PortError> {
         let place = (key.clone(), record.step.sort_key(), record.turn);
-        self.call("put_turn", |state| state.turns.entry(place).or_insert_with(|| record.clone()).clone())
+        self.call("put_turn", |state| state.turns.entry(place).or_insert_with(|| record.clone()).clone()).await
     }
 
     async fn turns(&self, key: &JobKey, step: &StepId) -> Result<Vec<TurnRecord>, PortError> {
@@ -260,6 +275,7 @@ impl Steps for FakeTable {
             let of_step = state.turns.iter().filter(|((job, of, _), _)| job == key && *of == step);
             of_step.map(|(_, record)| record.clone()).collect()
         })
+        .await
     }
 
     async fn put_chunks(&self, key: &JobKey, node: u16, chunks: &[Vec<Value>]) -> Result<(), PortError> {
@@ -268,19 +284,21 @@ impl Steps for FakeTable {
                 state.chunks.insert((key.clone(), node, number), chunk.clone());
             }
         })
+        .await
     }
 }
 
 #[async_trait]
 impl Jobs for FakeTable {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, PortError> {
-        self.call("submit", |state| state.submit(submission))
+        self.call("submit", |state| state.submit(submission)).await
     }
 
     async fn job(&self, key: &JobKey) -> Result<Option<(JobHead, Group)>, PortError> {
         self.call("job", |state| {
             Some((state.heads.get(key)?.clone(), state.groups.get(&(key.clone(), GroupId::Root))?.clone()))
         })
+        .await
     }
 
     async fn list(
@@ -290,32 +308,39 @@ impl Jobs for FakeTable {
         cursor: Option<&JobId>,
         limit: u32,
     ) -> Result<JobPage, PortError> {
-        self.call("list", |state| state.list(tenant, filter, cursor, limit.max(1) as usize))
+        self.call("list", |state| state.list(tenant, filter, cursor, limit.max(1) as usize)).await
     }
 }
 
 #[async_trait]
 impl Sweeps for FakeTable {
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError> {
-        self.call("due", |state| state.due(shard, now_ms, limit as usize))
+        let due = self.call("due", |state| state.due(shard, now_ms, limit as usize)).await?;
+        // What lags is missing now, and comes again when it isn't due any more.
+        let (late, mut shown): (Vec<JobKey>, Vec<JobKey>) = due.into_iter().partition(|_| self.faults.lags());
+        let mut state = self.lock();
+        shown.extend(std::mem::replace(state.late.entry(shard).or_default(), late));
+        Ok(shown)
     }
 }
 
 #[async_trait]
 impl Keys for FakeTable {
     async fn key(&self, hash: &str) -> Result<Option<KeyRecord>, PortError> {
-        self.call("key", |state| state.keys.get(hash).cloned())
+        self.call("key", |state| state.keys.get(hash).cloned()).await
     }
 
     async fn put_key(&self, hash: &str, record: &KeyRecord) -> Result<(), PortError> {
-        self.faults.call("put_key", || {
-            let mut state = self.lock();
-            if state.keys.get(hash).is_some_and(|stored| stored.tenant != record.tenant) {
-                return Err(PortError::Refused { what: "put_key", source: "another tenant's key".into() });
-            }
-            state.keys.insert(hash.to_owned(), record.clone());
-            Ok(())
-        })
+        self.faults
+            .call("put_key", || {
+                let mut state = self.lock();
+                if state.keys.get(hash).is_some_and(|stored| stored.tenant != record.tenant) {
+                    return Err(PortError::Refused { what: "put_key", source: "another tenant's key".into() });
+                }
+                state.keys.insert(hash.to_owned(), record.clone());
+                Ok(())
+            })
+            .await
     }
 
     async fn keys(&self, tenant: &TenantId) -> Result<Vec<(String, KeyRecord)>, PortError> {
@@ -323,6 +348,7 @@ impl Keys for FakeTable {
             let own = state.keys.iter().filter(|(_, record)| record.tenant == *tenant);
             own.map(|(hash, record)| (hash.clone(), record.clone())).collect()
         })
+        .await
     }
 
     async fn delete_key(&self, tenant: &TenantId, hash: &str) -> Result<bool, PortError> {
@@ -330,13 +356,14 @@ impl Keys for FakeTable {
             let is_own = state.keys.get(hash).is_some_and(|record| record.tenant == *tenant);
             is_own && state.keys.remove(hash).is_some()
         })
+        .await
     }
 }
 
 #[async_trait]
 impl Events for FakeTable {
     async fn append(&self, key: &JobKey, changes: &[(GroupId, u64, u64, Vec<EventKind>)]) -> Result<(), PortError> {
-        self.call("append", |state| state.append(key, changes))
+        self.call("append", |state| state.append(key, changes)).await
     }
 
     async fn events(&self, key: &JobKey, after: u64, limit: u32) -> Result<EventPage, PortError> {
@@ -344,5 +371,6 @@ impl Events for FakeTable {
             let log = state.events.get(key).into_iter().flatten();
             EventPage { events: log.filter(|event| event.seq > after).take(limit as usize).cloned().collect() }
         })
+        .await
     }
 }
