@@ -4,6 +4,7 @@
 //!
 //! - every array without `maxItems` gets one (8, fewer where strings would become too short), every string without
 //!   `maxLength` its share of the tokens there are (3 characters a token, 16 to 4,000);
+//! - a number has at most 15 digits before its point, and no exponent;
 //! - an object with `properties` has no others; one without has at most 4, with short names and scalar values; what
 //!   may be anything is a scalar;
 //! - `$ref` is written out; after [`DEPTH_MAX`] levels a recursion ends;
@@ -20,10 +21,17 @@ use serde_json::{Map, Value, json};
 pub const DEPTH_MAX: usize = 12;
 /// Schemas of more nodes, references written out, are refused.
 const NODES_MAX: usize = 2_000;
+/// Tokens of so many ASCII characters are preferred where a string has to become longer before it may end.
+pub const LONG_TOKEN_BYTES: usize = 4;
+/// Beyond those: three short tokens where `maxLength` leaves no room for a long one, the rest of a character of 4 bytes, of
+/// an escape, and both quotes.
+const STRING_TOKENS: usize = 9;
 const ITEMS: [usize; 3] = [8, 4, 2];
 const CHARACTERS_PER_TOKEN: usize = 3;
 const LENGTH_MIN: usize = 16;
 const LENGTH_MAX: usize = 4_000;
+/// Numbers are no larger: 15 digits, which every reader of JSON takes as they are.
+const NUMBER_MAX: f64 = 999_999_999_999_999.0;
 /// That a number takes at most until something else may follow: sign, digit, point, digit, exponent, sign, digit.
 const NUMBER_TOKENS: usize = 8;
 /// The same for one that has to be in a range, whose digits are as many as the range's.
@@ -306,9 +314,12 @@ fn closing(schema: &Value, count: &dyn Fn(&str) -> usize) -> usize {
             let items = item.saturating_mul(number(schema, "minItems").unwrap_or(0).saturating_add(1));
             prefix.fold(2_usize.saturating_add(items), usize::saturating_add)
         }
-        // A character is at most 4 tokens; whatever a pattern or format wants is taken to be 64.
+        // Whatever a pattern or format wants is taken to be 64.
         Some("string") if schema.get("pattern").is_some() || schema.get("format").is_some() => 66,
-        Some("string") => number(schema, "minLength").unwrap_or(0).saturating_mul(4).saturating_add(3),
+        Some("string") => match number(schema, "minLength").unwrap_or(0) {
+            0 => 3,
+            least => least.div_ceil(LONG_TOKEN_BYTES).saturating_add(STRING_TOKENS),
+        },
         Some("integer" | "number") => {
             let is_free = schema.as_object().is_some_and(|members| members.len() == 1);
             if is_free { NUMBER_TOKENS } else { RANGED_NUMBER_TOKENS }
@@ -347,6 +358,7 @@ fn limited(mut schema: Value, items: usize, length: usize) -> Value {
         "string" if !members.contains_key("format") => {
             members.entry("maxLength").or_insert_with(|| json!(length_at_least));
         }
+        "integer" | "number" => limit_number(members),
         _ => {}
     }
     for key in ["properties", "patternProperties"] {
@@ -367,6 +379,27 @@ fn limited(mut schema: Value, items: usize, length: usize) -> Value {
         *one = limited(one.take(), items, length);
     }
     schema
+}
+
+/// A model that writes digits, or an exponent, at length would make a number that nobody can read; the grammar's compiler
+/// can't either.
+fn limit_number(members: &mut Map<String, Value>) {
+    for (names, default) in
+        [(["minimum", "exclusiveMinimum"], -NUMBER_MAX), (["maximum", "exclusiveMaximum"], NUMBER_MAX)]
+    {
+        let mut is_limited = false;
+        for name in names {
+            if let Some(limit) = members.get(name).and_then(Value::as_f64) {
+                is_limited = true;
+                if limit.abs() > NUMBER_MAX {
+                    members.insert(name.to_owned(), json!(limit.clamp(-NUMBER_MAX, NUMBER_MAX)));
+                }
+            }
+        }
+        if !is_limited {
+            members.insert(names[0].to_owned(), json!(default));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::bounds::{self, Bounded, BoundsError};
+use toktrie::SimpleVob;
+
+use super::bounds::{self, Bounded, BoundsError, LONG_TOKEN_BYTES};
 use super::gguf::{Gguf, LoadError};
 use super::grammar::{Constraint, GrammarError, Grammars};
 use super::network::{Network, NetworkError};
@@ -239,7 +241,7 @@ impl Writer {
         }
         let allowed = constraint.allowed()?;
         let must_close = self.room - self.tokens.len() <= closing.bounded.closing_tokens;
-        let closer = if must_close { constraint.closer(&allowed) } else { None };
+        let closer = if must_close { self.closer(constraint, &allowed, logits) } else { None };
         let drawn = closer.or_else(|| self.sampler.draw(logits, &self.tokens, |token| allowed.is_allowed(token)));
         match drawn {
             Some(token) if !self.tokenizer.is_end(token) => {
@@ -248,6 +250,21 @@ impl Writer {
             }
             _ => Ok(Next::End),
         }
+    }
+
+    /// The token that leads to the end soonest: one that closes something, or, where a string has to become longer first, a
+    /// long one, or at least a plain character.
+    fn closer(&mut self, constraint: &Constraint, allowed: &SimpleVob, logits: &[f32]) -> Option<u32> {
+        if let Some(token) = constraint.closer(allowed) {
+            return Some(token);
+        }
+        let tokenizer = &self.tokenizer;
+        let is_plain = |token: u32, least: usize| {
+            let bytes = tokenizer.bytes_of(token);
+            bytes.len() >= least && bytes.iter().all(u8::is_ascii_alphanumeric) && allowed.is_allowed(token)
+        };
+        let mut draw = |least| self.sampler.draw(logits, &self.tokens, |token| is_plain(token, least));
+        draw(LONG_TOKEN_BYTES).or_else(|| draw(1))
     }
 
     /// Keeps tokens and emits the characters that are whole.
@@ -272,3 +289,7 @@ impl Writer {
 fn mixed(tokens: &[u32]) -> u64 {
     tokens.iter().fold(0xcbf2_9ce4_8422_2325, |hash, token| (hash ^ u64::from(*token)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
