@@ -3,3 +3,4 @@
 mod http;
 mod inline;
 mod refused;
+mod software;

@@ -230,6 +230,10 @@ pub struct LoopNode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "proceed")]
     pub on_bound: Option<OnBound>,
+    /// CEL, asked when it ends: a list of texts that whoever gets the result should know first. Where its rounds are
+    /// used up and this is missing or empty, that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<String>,
     /// What is different for a model that isn't capable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub small: Option<SmallLoop>,
@@ -241,6 +245,9 @@ pub struct LoopNode {
 pub struct SmallLoop {
     /// Instead of the loop's `rounds_max`.
     pub rounds_max: RoundsDoc,
+    /// Instead of the loop's `warnings`; none where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<String>,
 }
 
 /// How many rounds.

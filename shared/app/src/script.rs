@@ -64,8 +64,11 @@ pub struct Inputs {
     pub omitted: BTreeMap<String, u32>,
     /// Results of the items that this item waits for.
     pub awaited: BTreeMap<String, Vec<Known>>,
-    /// Contents of files read, by path; where two steps wrote one path, the later one's.
+    /// Contents of files read, by path; where several steps wrote one path, that of the one that stands last in the
+    /// flow: what came before the node, then its own rounds.
     pub contents: BTreeMap<String, Bytes>,
+    /// Contents of files that several items of one map wrote differently, by path and step.
+    pub versions: BTreeMap<(String, String), Bytes>,
     /// The item of a map: its index and value.
     pub item: Option<(u32, Value)>,
     /// Round of a loop, from 1.
@@ -166,6 +169,12 @@ pub trait Script: Send + Sync {
 
     /// The loop's `until` after `task`, where it is asked there; `inputs` know this step's result.
     fn until(&self, task: &str, inputs: &Inputs) -> Result<Option<bool>, Broken>;
+
+    /// What whoever gets the result should know of the loop that ends after `task`; asked where `until` was asked last,
+    /// of the same inputs.
+    fn warnings(&self, _task: &str, _inputs: &Inputs) -> Result<Vec<String>, Broken> {
+        Ok(Vec::new())
+    }
 
     /// A condition's value.
     fn condition(&self, task: &str, inputs: &Inputs) -> Result<bool, Broken>;

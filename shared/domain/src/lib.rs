@@ -11,6 +11,7 @@ pub mod graph;
 pub mod group;
 pub mod ids;
 pub mod money;
+pub mod order;
 pub mod path;
 pub mod slot;
 pub mod status;

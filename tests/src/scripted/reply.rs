@@ -138,6 +138,15 @@ impl Reply {
         }
     }
 
+    /// The `usage` that it comes with, where it isn't the server's own count.
+    pub(super) fn usage(&self) -> Option<&Value> {
+        match self {
+            Self::Metered { usage, .. } => Some(usage),
+            Self::Slow { then, .. } | Self::Held { then, .. } | Self::Cut(then) => then.usage(),
+            _ => None,
+        }
+    }
+
     /// Whether it is an error status, which nobody bills.
     pub(super) fn is_refusal(&self) -> bool {
         match self {

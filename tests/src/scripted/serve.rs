@@ -65,9 +65,20 @@ fn meter(shared: &Shared, request: &ChatRequest, reply: &Reply) {
     if reply.is_refusal() {
         ledger.refused += 1;
     } else {
+        let (input, output) = billed(request, reply);
         ledger.answered += 1;
-        ledger.input_tokens += request.tokens();
-        ledger.output_tokens += output_tokens(request, reply);
+        ledger.input_tokens += input;
+        ledger.output_tokens += output;
+    }
+}
+
+/// What a reply's `usage` says, or the server's own count where it says nothing.
+fn billed(request: &ChatRequest, reply: &Reply) -> (u64, u64) {
+    let told = reply.usage();
+    let told = |field: &str| told.and_then(|usage| usage[field].as_u64());
+    match (told("prompt_tokens"), told("completion_tokens")) {
+        (Some(input), Some(output)) => (input, output),
+        _ => (request.tokens(), output_tokens(request, reply)),
     }
 }
 

@@ -13,6 +13,11 @@ use super::spec::{CompiledFlow, MapSpec, TaskBody, TaskSpec};
 use super::template::TemplateError;
 use super::tools::Scope;
 
+/// Most warnings of a loop.
+pub const WARNINGS_MAX: usize = 12;
+/// Longest warning, in characters.
+const WARNING_CHARS_MAX: usize = 300;
+
 /// Why a step can't be asked or decided, whatever the model says. Final: the same step over the same data fails again.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -63,6 +68,16 @@ pub enum TaskError {
         #[source]
         source: PathError,
     },
+    /// A path that the definition makes is that of a file which every job delivers by itself.
+    #[error("{place} of {task:?} makes the path {path:?}, which is Convoke's own")]
+    OwnFile {
+        /// The task.
+        task: String,
+        /// Which text or expression.
+        place: &'static str,
+        /// The path.
+        path: String,
+    },
     /// The definition has no such node, or one of another kind: it was compiled from something else.
     #[error("there is no {0} in the flow")]
     Missing(String),
@@ -103,6 +118,22 @@ pub fn evaluate_until(flow: &CompiledFlow, node: usize, inputs: &Inputs) -> Resu
     let name = || node_name(flow, node);
     let spec = flow.loop_of(node).ok_or_else(|| TaskError::Missing(format!("loop {}", name())))?;
     truth(&spec.until, &inputs.scope(&spec.bindings), &name(), "until")
+}
+
+/// What whoever gets the result should know of a loop that has ended; asked where `until` was asked last. At most
+/// [`WARNINGS_MAX`], each a line.
+pub fn evaluate_warnings(flow: &CompiledFlow, node: usize, inputs: &Inputs) -> Result<Vec<String>, TaskError> {
+    let name = || node_name(flow, node);
+    let spec = flow.loop_of(node).ok_or_else(|| TaskError::Missing(format!("loop {}", name())))?;
+    let Some(expr) = &spec.warnings else { return Ok(Vec::new()) };
+    let list = value(expr, &inputs.scope(&spec.bindings), &name(), "warnings")?;
+    let texts: Option<Vec<&str>> = list.as_array().and_then(|texts| texts.iter().map(Value::as_str).collect());
+    let texts = texts.ok_or_else(|| wrong_type(&name(), "warnings", "a list of texts", &list))?;
+    let mut warnings: Vec<String> = texts.iter().take(WARNINGS_MAX).map(|text| line(text)).collect();
+    if texts.len() > WARNINGS_MAX {
+        warnings.push(format!("and {} more of {}", texts.len() - WARNINGS_MAX, name()));
+    }
+    Ok(warnings)
 }
 
 /// How the condition comes out.
@@ -240,6 +271,16 @@ fn value(expr: &Expr, scope: &Map<String, Value>, task: &str, place: &'static st
 fn truth(expr: &Expr, scope: &Map<String, Value>, task: &str, place: &'static str) -> Result<bool, TaskError> {
     let value = value(expr, scope, task, place)?;
     value.as_bool().ok_or_else(|| wrong_type(task, place, "true or false", &value))
+}
+
+/// A text in one line, cut visibly where it is too long.
+fn line(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(WARNING_CHARS_MAX) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 fn wrong_type(task: &str, place: &'static str, expected: &'static str, value: &Value) -> TaskError {

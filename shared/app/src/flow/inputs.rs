@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use convoke_domain::order::is_after;
 use serde_json::{Map, Value, json};
 
 use super::spec::{Binding, ReadKind};
@@ -56,7 +57,7 @@ pub fn conflicts(files: &[(u32, FileRef)], needs: &[Vec<u8>]) -> Vec<Conflict> {
     let mut found = Vec::new();
     for (path, writers) in by_path {
         let differs = |a: &(u32, FileRef), b: &(u32, FileRef)| {
-            a.1.sha256 != b.1.sha256 && !is_after(a.0, b.0, needs) && !is_after(b.0, a.0, needs)
+            a.1.sha256 != b.1.sha256 && !is_after(needs, a.0, b.0) && !is_after(needs, b.0, a.0)
         };
         let opposed = writers.iter().filter(|a| writers.iter().any(|b| a.0 != b.0 && differs(a, b)));
         let steps: Vec<String> = opposed.map(|(_, file)| file.step.clone()).collect();
@@ -65,25 +66,6 @@ pub fn conflicts(files: &[(u32, FileRef)], needs: &[Vec<u8>]) -> Vec<Conflict> {
         }
     }
     found
-}
-
-/// Whether item `late` waits for item `early`, directly or not.
-fn is_after(late: u32, early: u32, needs: &[Vec<u8>]) -> bool {
-    let mut open = vec![late];
-    let mut seen = vec![false; needs.len()];
-    while let Some(item) = open.pop() {
-        let Some(item_needs) = needs.get(item as usize) else { continue };
-        if std::mem::replace(&mut seen[item as usize], true) {
-            continue;
-        }
-        for &need in item_needs {
-            if u32::from(need) == early {
-                return true;
-            }
-            open.push(need.into());
-        }
-    }
-    false
 }
 
 impl Inputs {

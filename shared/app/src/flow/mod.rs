@@ -26,7 +26,8 @@ pub use accept::{Accepted, accept, repair};
 pub use builtin::{BUILT_IN, built_in};
 pub use compile::{ISSUES_MAX, compile};
 pub use evaluate::{
-    Items, ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope,
+    Items, ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, evaluate_warnings,
+    write_scope,
 };
 pub use finding::{FINDINGS_MAX, Finding, feedback, summary};
 pub use guardrail::Guardrail;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::evaluate::on_cycle;
 use super::finding::Finding;
-use super::tools::tree_errors;
+use super::tools::{is_own_file, tree_errors};
 
 /// Longest id of a plan's task: it becomes part of paths.
 const ID_BYTES_MAX: usize = 40;
@@ -126,9 +126,15 @@ fn check_files(plan: &Value, tasks: &[Value], findings: &mut Vec<Finding>) {
 }
 
 fn check_path(path: &str, place: &str, findings: &mut Vec<Finding>) {
-    if let Err(error) = ArtifactPath::new(path) {
-        let shown: String = path.chars().take(80).collect();
-        findings.push(Finding::new(place, format!("{shown:?}: {error}")));
+    match ArtifactPath::new(path) {
+        Ok(path) if is_own_file(&path) => {
+            findings.push(Finding::new(place, format!("\"{path}\" is made by Convoke: choose another name")));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let shown: String = path.chars().take(80).collect();
+            findings.push(Finding::new(place, format!("{shown:?}: {error}")));
+        }
     }
 }
 
@@ -174,7 +180,7 @@ impl Owned {
     fn keep(&mut self, files: &Value) -> Value {
         let mut kept = Vec::new();
         for path in files.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if ArtifactPath::new(path).is_err() {
+            if !ArtifactPath::new(path).is_ok_and(|path| !is_own_file(&path)) {
                 continue;
             }
             self.0.push(path.to_owned());
@@ -255,6 +261,7 @@ mod tests {
             (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["x"]}), "/tasks/0/files", "\"shared_files\""),
             (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["/x"]}), "/shared_files", "relative"),
             (json!({"tasks": [task("a", &["x"], &[])], "shared_files": ["b", "B"]}), "/shared_files", "twice"),
+            (json!({"tasks": [task("a", &["report.md"], &[])]}), "/tasks/0/files", "made by Convoke"),
         ];
         for (plan, place, message) in cases {
             let findings = check(&plan, 2);

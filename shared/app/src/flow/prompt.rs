@@ -4,6 +4,7 @@
 //! what is expected, and the context. Everything is bounded by the model's context: what is too wide or too long is left
 //! out visibly. How long a text is in tokens is guessed, on the safe side.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use convoke_domain::path::ArtifactPath;
@@ -15,7 +16,7 @@ use super::evaluate::{TaskError, safe_path, write_scope};
 use super::inputs::Inputs;
 use super::spec::{AgentSpec, Capability, CompiledFlow, ReadKind, TaskSpec};
 use super::template::Template;
-use super::tools::{Scope, file_tools};
+use super::tools::{Scope, file_tools, is_own_file};
 use crate::model::{Message, ModelProfile, OutputSchema, ToolSpec};
 use crate::ports::FileRef;
 
@@ -113,7 +114,11 @@ pub(crate) fn output_path(
 ) -> Result<Option<ArtifactPath>, TaskError> {
     let Some(template) = &agent.output_file else { return Ok(None) };
     let text = fill(template, values, spec, "output_file")?;
-    safe_path(text.trim(), &spec.id, "output_file").map(Some)
+    let path = safe_path(text.trim(), &spec.id, "output_file")?;
+    if is_own_file(&path) {
+        return Err(TaskError::OwnFile { task: spec.id.clone(), place: "output_file", path: path.to_string() });
+    }
+    Ok(Some(path))
 }
 
 fn fill(
@@ -232,14 +237,12 @@ fn shares(entries: &[(&str, &Value)], mut rest: usize) -> Vec<usize> {
 
 /// The files that the task may read, without duplicates, as the steps left them.
 fn files<'i>(spec: &TaskSpec, inputs: &'i Inputs) -> Vec<&'i FileRef> {
+    let awaited = if spec.files.iter().any(|read| read.kind == ReadKind::After) { &*inputs.after_files } else { &[] };
     let own = spec.files.iter().filter(|read| read.kind != ReadKind::After);
-    let mut files: Vec<&FileRef> = own.filter_map(|read| inputs.files.get(&read.task)).flatten().collect();
-    if spec.files.iter().any(|read| read.kind == ReadKind::After) {
-        files.extend(&inputs.after_files);
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|a, b| a.path == b.path);
-    files
+    let own = own.filter_map(|read| inputs.files.get(&read.task)).flatten();
+    // Later ones replace earlier ones of the same path.
+    let by_path: BTreeMap<&str, &FileRef> = awaited.iter().chain(own).map(|file| (file.path.as_str(), file)).collect();
+    by_path.into_values().collect()
 }
 
 fn listing(files: &[&FileRef], bytes_max: usize) -> String {

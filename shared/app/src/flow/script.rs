@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::accept::{self, accept, repair};
 use super::evaluate::{
-    ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, write_scope,
+    ListError, TaskError, evaluate_condition, evaluate_join, evaluate_over, evaluate_until, evaluate_warnings,
+    write_scope,
 };
 use super::finding::{feedback, summary};
 use super::inputs::{self, conflicts};
@@ -249,8 +250,16 @@ impl Script for JobScript {
         let inputs = self.task_inputs(spec, loaded);
         // A scope that can't be made has failed the step when it was asked.
         let scope = write_scope(spec, &inputs).unwrap_or(Scope::Nowhere);
+        let mut visible = loaded.contents.clone();
+        for conflict in &inputs.conflicts {
+            let versions = conflict.steps.iter().filter_map(|step| {
+                let content = loaded.versions.get(&(conflict.path.clone(), step.clone()))?;
+                Some((version_name(&conflict.path, step), content.clone()))
+            });
+            visible.extend(versions);
+        }
         let own = if scope == Scope::Nowhere { Vec::new() } else { self.own_files(spec, loaded, inputs) };
-        self.kit.open(loaded.contents.clone(), &own, scope)
+        self.kit.open(visible, &own, scope)
     }
 
     fn accept(
@@ -280,6 +289,12 @@ impl Script for JobScript {
             }
             _ => Ok(None),
         }
+    }
+
+    fn warnings(&self, task: &str, loaded: &Inputs) -> Result<Vec<String>, Broken> {
+        let spec = self.task(task)?;
+        let inputs = self.inputs(&self.all_reads(spec), loaded);
+        evaluate_warnings(&self.flow, spec.node, &inputs).map_err(|error| broken(&error))
     }
 
     fn condition(&self, task: &str, loaded: &Inputs) -> Result<bool, Broken> {
@@ -314,6 +329,11 @@ impl From<accept::Accepted> for script::Accepted {
     }
 }
 
+/// What a version of a path in conflict is called among the files to read.
+fn version_name(path: &str, step: &str) -> String {
+    format!("{path} ({step})")
+}
+
 /// Tools write safe paths alone.
 fn written(file: script::NewFile) -> Option<NewFile> {
     ArtifactPath::new(file.path).ok().map(|path| NewFile::new(path, file.bytes))
@@ -323,9 +343,11 @@ fn broken(error: &TaskError) -> Broken {
     let reason = match error {
         TaskError::ContextTooSmall { .. } => StopReason::ModelUnavailable,
         TaskError::Missing(_) => StopReason::Internal,
-        TaskError::Template { .. } | TaskError::Expression { .. } | TaskError::Type { .. } | TaskError::Path { .. } => {
-            StopReason::InvalidDefinition
-        }
+        TaskError::Template { .. }
+        | TaskError::Expression { .. }
+        | TaskError::Type { .. }
+        | TaskError::Path { .. }
+        | TaskError::OwnFile { .. } => StopReason::InvalidDefinition,
     };
     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     Broken { reason, cause: format!("{error}{source}") }

@@ -175,10 +175,11 @@ pub struct MapSpec {
 pub struct LoopSpec {
     /// The task after which `until` is asked.
     pub until_after: String,
-    /// What has to be loaded before `until` can be asked.
+    /// What has to be loaded before `until` and `warnings` can be asked.
     pub reads: Vec<Read>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) until: Expr,
+    pub(crate) warnings: Option<Expr>,
     pub(crate) rounds: Option<Expr>,
 }
 

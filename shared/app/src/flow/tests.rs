@@ -40,10 +40,13 @@ fn inputs(flow: &CompiledFlow, round: u32) -> Inputs {
         ("planner", json!({"agreed": round > 1, "concerns": ["Which port?"], "shared_files": [], "tasks": tasks})),
         ("orchestrator", json!({"orders": [{"task": "t2", "brief": "Define `app`.", "checks": ["POST answers 201"]}]})),
         ("coder", json!({"summary": "Wrote the API.", "notes": [], "files": []})),
-        ("tester", review),
+        ("tester", review.clone()),
         (
             "build",
-            json!([{"coder": {"summary": "Wrote the store."}, "tester": {"verdict": "pass"}}, {"coder": {"summary": "Wrote the API."}}]),
+            json!([
+                {"coder": {"summary": "Wrote the store.", "notes": []}, "tester": {"verdict": "pass", "findings": []}},
+                {"coder": {"summary": "Wrote the API.", "notes": ["Listens on 8000."]}, "tester": review}
+            ]),
         ),
         (
             "integrator",

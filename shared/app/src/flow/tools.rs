@@ -35,6 +35,14 @@ impl NewFile {
     }
 }
 
+/// Files that a job delivers by itself: nobody else writes them.
+pub const OWN_FILES: [&str; 3] = ["REPORT.md", "PROJECT_TREE.txt", "archive.zip"];
+
+/// Whether a path is one of [`OWN_FILES`], in any case.
+pub fn is_own_file(path: &ArtifactPath) -> bool {
+    OWN_FILES.iter().any(|own| path.as_str().eq_ignore_ascii_case(own))
+}
+
 /// Where a step may write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -47,8 +55,11 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether a file may be written there.
+    /// Whether a file may be written there; never one of [`OWN_FILES`].
     pub fn allows(&self, path: &ArtifactPath) -> bool {
+        if is_own_file(path) {
+            return false;
+        }
         match self {
             Self::Nowhere => false,
             Self::Anywhere => true,
@@ -73,7 +84,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nowhere => f.write_str("nowhere"),
-            Self::Anywhere => f.write_str("anywhere"),
+            Self::Anywhere => write!(f, "anywhere but {}", OWN_FILES.join(", ")),
             Self::Paths(paths) => f.write_str(&paths.join(", ")),
         }
     }
@@ -169,6 +180,7 @@ mod tests {
             assert_eq!(scope.allows(&path(text)), expected, "{text}");
         }
         assert!(Scope::Anywhere.allows(&path("x")) && !Scope::Nowhere.allows(&path("x")));
+        assert!(!Scope::Anywhere.allows(&path("Report.md")) && Scope::Anywhere.allows(&path("docs/REPORT.md")));
         assert_eq!(scope.listed(), None);
         assert_eq!(Scope::Paths(vec!["a".into()]).listed(), Some(&["a".to_owned()][..]));
     }

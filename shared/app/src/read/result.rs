@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use convoke_api::job::{Links, ResultView};
-use convoke_domain::graph::{Graph, Node, Standing, Work};
+use convoke_domain::graph::{Graph, Node, Standing, Task, Work};
 use convoke_domain::group::Group;
 use convoke_domain::ids::{JobKey, SlotId, StepId};
 use convoke_domain::status::StopReason;
@@ -61,16 +61,20 @@ impl Platform {
         let (mut outputs, mut omitted) = (BTreeMap::new(), Vec::new());
         let mut wanted: Vec<(String, StepId)> = Vec::new();
         for (index, node) in ends(graph, root) {
-            match last_step(root, index, node) {
-                Some(step) => wanted.push((node.id.clone(), step)),
-                None => omitted.push(node.id.clone()),
+            let steps = last_steps(root, index, node);
+            if steps.is_empty() {
+                omitted.push(node.id.clone());
             }
+            wanted.extend(steps.into_iter().map(|step| (node.id.clone(), step)));
         }
         let mut left = OUTPUTS_BYTES_MAX;
         for chunk in wanted.chunks(LOAD_MAX) {
             let results = chunk.iter().map(|(_, step)| step.clone()).collect();
             let mut found = self.ports.steps.fetch(key, &Reads { results, ..Reads::default() }).await?.results;
             for (node, step) in chunk {
+                if outputs.contains_key(node) || omitted.contains(node) {
+                    continue;
+                }
                 let Some(record) = found.remove(step) else { continue };
                 let bytes = size(&record);
                 if bytes > OUTPUT_BYTES_MAX.min(left) {
@@ -100,11 +104,14 @@ fn ends<'g>(graph: &'g Graph, root: &Group) -> Vec<(usize, &'g Node)> {
     nodes.filter(|(index, _)| standings[*index] == Standing::Done && !is_needed(*index)).collect()
 }
 
-/// The step whose output is the node's; none for a map.
-fn last_step(root: &Group, index: usize, node: &Node) -> Option<StepId> {
-    let Work::Thread(thread) = &node.work else { return None };
-    let task = thread.tasks.last()?;
-    let slot = SlotId(u16::try_from(index).ok()?);
-    let round = if thread.looped { Some(root.rounds.get(&slot).copied()?) } else { None };
-    Some(StepId { task: task.id.clone(), item: None, round })
+/// The steps of a node's last round, the last one first: the first of them that ran has the node's output. None for a map.
+fn last_steps(root: &Group, index: usize, node: &Node) -> Vec<StepId> {
+    let Work::Thread(thread) = &node.work else { return Vec::new() };
+    let slot = u16::try_from(index).ok().map(SlotId);
+    let round = slot.and_then(|slot| root.rounds.get(&slot)).copied();
+    if thread.looped && round.is_none() {
+        return Vec::new();
+    }
+    let step = |task: &Task| StepId { task: task.id.clone(), item: None, round: round.filter(|_| thread.looped) };
+    thread.tasks.iter().rev().map(step).collect()
 }

@@ -167,7 +167,10 @@ impl Shift<'_> {
         let attempt = held.mine.attempt;
         let mut files: Vec<FileRef> = Vec::with_capacity(accepted.files.len());
         for file in &accepted.files {
-            files.push(self.platform.store_file(self.key(), (&step, attempt), file).await?);
+            match session.unchanged(file) {
+                Some(earlier) => files.push(earlier.clone()),
+                None => files.push(self.platform.store_file(self.key(), (&step, attempt), file).await?),
+            }
         }
         let mut record = self.blank(held);
         record.output = store_value(blobs, self.key(), (&step, attempt, "output"), &accepted.output).await?;

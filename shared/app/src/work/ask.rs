@@ -7,12 +7,14 @@ use convoke_domain::decide::Hold;
 use convoke_domain::money::{Cost, tokens_bound};
 use convoke_domain::status::StopReason;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::load::PaidTurn;
 use super::shift::Shift;
 use crate::model::{ChatModel, Message, ModelAnswer, ModelRequest, Usage};
-use crate::script::{Ask, Broken, Inputs, Toolbox};
+use crate::ports::FileRef;
+use crate::script::{Ask, Broken, Inputs, NewFile, Toolbox};
 
 /// Tokens that a provider's framing of a message may take.
 const FRAME_TOKENS: u64 = 16;
@@ -76,6 +78,13 @@ impl Session {
         self.cost += cost;
         self.usage.input_tokens += answer.usage.input_tokens;
         self.usage.output_tokens += answer.usage.output_tokens;
+    }
+
+    /// The file as the task's own last round left it, where this round has left it so: it stays that step's.
+    pub fn unchanged(&self, file: &NewFile) -> Option<&FileRef> {
+        let earlier = self.inputs.known.get(&self.task)?.last()?;
+        let earlier = earlier.files.iter().find(|earlier| earlier.path == file.path)?;
+        (earlier.sha256 == hex::encode(Sha256::digest(&file.bytes))).then_some(earlier)
     }
 
     /// What the model is asked next. A model that isn't capable gets the latest exchange alone: its context is short.

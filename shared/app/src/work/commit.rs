@@ -105,14 +105,27 @@ impl Shift<'_> {
         let task = held.step.task.clone();
         let known: Known = self.known(&record).await?;
         inputs.known.insert(task.clone(), vec![known]);
-        Ok(match self.job.script.until(&task, &inputs) {
-            Ok(until) => {
+        let script = &self.job.script;
+        let asked = script.until(&task, &inputs).and_then(|until| {
+            let warnings = if self.ends(held, until) { script.warnings(&task, &inputs)? } else { Vec::new() };
+            Ok((until, warnings))
+        });
+        Ok(match asked {
+            Ok((until, warnings)) => {
                 record.progress.until = until;
+                record.progress.warnings = warnings;
                 record.ended_ms = self.now_ms();
                 Ok(record)
             }
             Err(wrong) => Err(Setback::last(Cost::ZERO, wrong.reason, wrong.cause)),
         })
+    }
+
+    /// Whether the loop ends with this step, by its `until` or its bound.
+    fn ends(&self, held: &Held, until: Option<bool>) -> bool {
+        let thread = held.group.node(self.job.graph(), held.slot).map(|(_, node)| node.thread());
+        let rounds_max = thread.map_or(1, |thread| thread.rounds_max);
+        until.is_some_and(|is_done| is_done || held.step.round.is_none_or(|round| round >= rounds_max))
     }
 
     async fn list_record(&self, held: &Held, list: ItemList) -> Result<Result<StepRecord, Setback>, WorkError> {
@@ -399,7 +412,7 @@ fn chunk_size(sizes: &[usize]) -> usize {
 }
 
 impl Platform {
-    /// Stores a file under a key of its step and attempt.
+    /// Stores a file under a key of its step and attempt. A repeat replaces it by the same.
     pub(super) async fn store_file(
         &self,
         key: &JobKey,

@@ -1,6 +1,6 @@
 //! The finish step: what was made is delivered, however the job ended; then the job is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 
 use bytes::Bytes;
@@ -11,9 +11,10 @@ use convoke_domain::ids::{GroupId, StepId};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::report::{self, Line};
+use super::harvest::{Harvest, Harvester};
+use super::report;
 use super::shift::{Held, Lead, Shift};
-use super::{WorkError, store_value, unexpected};
+use super::{WorkError, load_value, store_value, unexpected};
 use crate::ports::{Applied, FileRef, Manifest, StepRecord};
 use crate::script::NewFile;
 
@@ -21,20 +22,8 @@ use crate::script::NewFile;
 const PAGE: u32 = 200;
 /// Content of an archive; a larger job is delivered file by file.
 const ARCHIVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Lines of the report's table of steps.
-const REPORT_LINES_MAX: usize = 500;
 /// The pause after which a finish that failed is tried again, at first.
 const RETRY_MS: u64 = 5_000;
-
-/// What the committed results of a job come to.
-#[derive(Default)]
-struct Harvest {
-    files: BTreeMap<String, FileRef>,
-    lines: Vec<Line>,
-    steps: u64,
-    warnings: Vec<String>,
-    loops_bounded: BTreeSet<String>,
-}
 
 impl Shift<'_> {
     /// Delivers and ends the job. A finish that fails is tried again, with growing pauses, until it succeeds.
@@ -104,112 +93,37 @@ impl Shift<'_> {
     }
 
     async fn harvest(&self, groups: &BTreeMap<GroupId, Group>) -> Result<Harvest, WorkError> {
-        let mut harvest = Harvest::default();
+        let mut harvester = Harvester::new(self.job.graph(), groups);
         let mut after: Option<StepId> = None;
         loop {
             let page = self.platform.ports.steps.results(self.key(), None, after.as_ref(), PAGE).await?;
             let last = page.len() < PAGE as usize;
             after = page.last().map(|record| record.step.clone());
-            for record in &page {
-                if decide::is_committed(self.job.graph(), groups, &record.step) {
-                    self.reap_record(record, &mut harvest);
-                }
+            for record in page.iter().filter(|record| decide::is_committed(self.job.graph(), groups, &record.step)) {
+                harvester.take(record);
             }
             if last {
-                break;
+                return Ok(harvester.done());
             }
         }
-        harvest.lines.sort_by_key(|line| line.started_ms);
-        harvest.lines.truncate(REPORT_LINES_MAX);
-        for task in &harvest.loops_bounded {
-            harvest.warnings.push(format!("{task}: the loop's rounds were used up before its condition held"));
-        }
-        Ok(harvest)
-    }
-
-    fn reap_record(&self, record: &StepRecord, harvest: &mut Harvest) {
-        harvest.steps += 1;
-        if let Some(error) = &record.progress.error {
-            harvest.warnings.push(format!("{} failed: {error}", record.step));
-        }
-        if self.is_bounded(record) {
-            harvest.loops_bounded.insert(self.loop_name(record));
-        }
-        if harvest.lines.len() < REPORT_LINES_MAX * 4 {
-            harvest.lines.push(Line::of(record));
-        }
-        for file in &record.files {
-            self.keep(file, record, harvest);
-        }
-    }
-
-    /// Whether the record is that of a loop's last round whose `until` didn't hold.
-    fn is_bounded(&self, record: &StepRecord) -> bool {
-        let thread = self.job.graph().nodes.iter().map(convoke_domain::graph::Node::thread);
-        let looped =
-            thread.filter(|thread| thread.looped).find(|t| t.tasks.iter().any(|task| task.id == record.step.task));
-        looped
-            .is_some_and(|thread| record.progress.until == Some(false) && record.step.round == Some(thread.rounds_max))
-    }
-
-    fn loop_name(&self, record: &StepRecord) -> String {
-        let has = |id: &str| id == record.step.task;
-        let node = self.job.graph().nodes.iter().find(|node| node.thread().tasks.iter().any(|task| has(&task.id)));
-        let name = node.map_or(record.step.task.as_str(), |node| node.id.as_str());
-        record.step.item.map_or_else(|| name.to_owned(), |item| format!("{name}[{item}]"))
-    }
-
-    /// Keeps the file of the step that stands later; two that know nothing of each other are a conflict.
-    fn keep(&self, file: &FileRef, record: &StepRecord, harvest: &mut Harvest) {
-        let rank = |step: &str| self.rank(step);
-        match harvest.files.get(&file.path) {
-            Some(other) if other.sha256 != file.sha256 => {
-                let (ours, theirs) = (rank(&file.step), rank(&other.step));
-                if ours.0 == theirs.0 && file.step.split('@').next() != other.step.split('@').next() {
-                    let (kept, left) =
-                        if ours >= theirs { (&file.step, &other.step) } else { (&other.step, &file.step) };
-                    harvest
-                        .warnings
-                        .push(format!("{}: written by {left} and by {kept}; the latter is kept", file.path));
-                }
-                if ours >= theirs {
-                    harvest.files.insert(file.path.clone(), file.clone());
-                }
-            }
-            Some(_) => {}
-            None => {
-                debug_assert_eq!(file.step, record.step.to_string(), "a file names its step");
-                harvest.files.insert(file.path.clone(), file.clone());
-            }
-        }
-    }
-
-    /// Where a step stands in the flow: its node's place in the order, then what its name says of item and round.
-    fn rank(&self, step: &str) -> (usize, u32, u32, usize) {
-        let graph = self.job.graph();
-        let task = step.split(['[', '@']).next().unwrap_or(step);
-        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let item = number(step.split_once('[').and_then(|(_, rest)| rest.split(']').next()));
-        let round = number(step.split_once('@').map(|(_, round)| round));
-        let place = graph.order().into_iter().enumerate().find_map(|(place, index)| {
-            let node = &graph.nodes[index];
-            let position = node.thread().tasks.iter().position(|other| other.id == task);
-            position.or_else(|| (node.id == task).then_some(0)).map(|position| (place, position))
-        });
-        let (place, position) = place.unwrap_or((usize::MAX, 0));
-        (place, item, round, position)
     }
 
     async fn manifest(&self, held: &Held, harvest: Harvest) -> Result<Manifest, WorkError> {
-        let Harvest { mut files, lines, steps, warnings, .. } = harvest;
+        let Harvest { mut files, lines, sums, last, steps, warnings } = harvest;
+        let result: Option<serde_json::Value> = match &last {
+            Some(record) => Some(load_value(&*self.platform.ports.blobs, self.key(), &record.output).await?),
+            None => None,
+        };
         let tree = report::tree(files.keys().map(String::as_str).chain(["REPORT.md", "PROJECT_TREE.txt"]));
         let facts = report::Facts {
             root: &held.group,
             flow: &self.job,
             lines: &lines,
+            sums: &sums,
             steps,
             warnings: &warnings,
             files: &files,
+            result: result.as_ref(),
         };
         let report = report::report(&facts);
         let texts = [("PROJECT_TREE.txt", "text/plain", tree), ("REPORT.md", "text/markdown", report)];

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use convoke_domain::group::{Fan, Group, Order};
 use convoke_domain::ids::{GroupId, SlotId, StepId};
 use convoke_domain::money::Cost;
+use convoke_domain::order;
 use convoke_domain::slot::At;
 use serde_json::Value;
 
 use super::shift::Shift;
 use super::{WorkError, load_value};
 use crate::model::{Message, ModelAnswer};
-use crate::ports::{Reads, StepRecord, TurnRecord};
+use crate::ports::{FileRef, Reads, StepRecord, TurnRecord};
 use crate::script::{Inputs, Known, Read, ReadScope};
 
 /// Outputs of a wide map that a step reads, in bytes of JSON; the rest is left out, and counted.
@@ -85,7 +85,8 @@ impl Shift<'_> {
             round: at.round,
             ..Inputs::default()
         };
-        let reads = self.job.script.reads(task);
+        let mut reads = self.job.script.reads(task);
+        self.sort_by_standing(&mut reads, (group, slot, at));
         let rounds = self.rounds(group, &reads).await?;
         let place = Place { group, slot, at, rounds: &rounds };
         self.load_missing(&place, &reads).await?;
@@ -96,6 +97,28 @@ impl Shift<'_> {
             inputs.item = Some((at.item, self.item(group.id, fan, at.item).await?));
         }
         Ok(inputs)
+    }
+
+    /// In the order in which what is read replaces each other's files: items that are waited for, then nodes in the order
+    /// of the flow, then the own thread, the last round before this one.
+    fn sort_by_standing(&self, reads: &mut [Read], (group, slot, at): (&Group, SlotId, At)) {
+        let graph = self.job.graph();
+        let order = graph.order();
+        let position = |node: usize, task: &str| {
+            let tasks = &graph.nodes[node].thread().tasks;
+            tasks.iter().position(|other| other.id == task).unwrap_or(0)
+        };
+        let own = group.node(graph, slot).map_or(0, |(node, _)| node);
+        reads.sort_by_cached_key(|read| match read.scope {
+            ReadScope::Awaited => (0, 0, position(own, &read.task)),
+            ReadScope::Node(node) | ReadScope::Map(node) => {
+                (1, order.iter().position(|index| *index == node).unwrap_or(0), position(node, &read.task))
+            }
+            ReadScope::Thread => {
+                let position = position(own, &read.task);
+                (2, usize::from(position < usize::from(at.task)), position)
+            }
+        });
     }
 
     /// Last rounds of the loops among the nodes that are read; they stand in the job's own item.
@@ -134,10 +157,11 @@ impl Shift<'_> {
             }
         };
         let mut known = Vec::with_capacity(records.len());
+        let mut sources = BTreeMap::new();
         for record in &records {
             known.push(self.known(record).await?);
             if read.with_files {
-                self.read_files(record, inputs).await?;
+                self.read_files(record, &mut sources, inputs).await?;
             }
         }
         let place = if read.scope == ReadScope::Awaited { &mut inputs.awaited } else { &mut inputs.known };
@@ -145,12 +169,13 @@ impl Shift<'_> {
         Ok(())
     }
 
-    /// The results of a map's items, in order, the last round of each; as many as fit.
+    /// The results of a map's items, the last round of each, as many as fit; whoever waited for others comes after them.
     async fn read_map(&self, node: usize, read: &Read, inputs: &mut Inputs) -> Result<Vec<StepRecord>, WorkError> {
         let map = StepId::once(self.job.graph().nodes[node].id.clone());
         let reads = Reads { results: vec![map.clone()], ..Reads::default() };
         let list = self.platform.ports.steps.fetch(self.key(), &reads).await?.results.remove(&map);
-        let items = list.and_then(|list| list.progress.items).unwrap_or(0);
+        let list = list.map(|list| list.progress).unwrap_or_default();
+        let items = list.items.unwrap_or(0);
         let mut by_item: BTreeMap<u32, StepRecord> = BTreeMap::new();
         let (mut after, mut bytes): (Option<StepId>, u64) = (None, 0);
         loop {
@@ -168,7 +193,10 @@ impl Shift<'_> {
         }
         let read_items = u32::try_from(by_item.len()).unwrap_or(u32::MAX);
         inputs.omitted.insert(read.task.clone(), items.saturating_sub(read_items));
-        Ok(by_item.into_values().collect())
+        let levels = order::levels(&list.needs.unwrap_or_default());
+        let mut records: Vec<StepRecord> = by_item.into_values().collect();
+        records.sort_by_key(|record| record.step.item.and_then(|item| levels.get(item as usize)).copied());
+        Ok(records)
     }
 
     pub async fn known(&self, record: &StepRecord) -> Result<Known, WorkError> {
@@ -176,15 +204,26 @@ impl Shift<'_> {
         Ok(Known { item: record.step.item, output, files: record.files.clone() })
     }
 
-    async fn read_files(&self, record: &StepRecord, inputs: &mut Inputs) -> Result<(), WorkError> {
+    /// Reads a result's files; `sources` are those of the same task's results before it.
+    async fn read_files<'r>(
+        &self,
+        record: &'r StepRecord,
+        sources: &mut BTreeMap<&'r str, &'r FileRef>,
+        inputs: &mut Inputs,
+    ) -> Result<(), WorkError> {
         for file in &record.files {
-            let have: u64 = inputs.contents.values().map(|bytes| bytes.len() as u64).sum();
+            let contents = inputs.contents.values().chain(inputs.versions.values());
+            let have: u64 = contents.map(|bytes| bytes.len() as u64).sum();
             if have + file.bytes > CONTENTS_BYTES_MAX {
                 continue;
             }
-            let bytes: Option<Bytes> = self.platform.ports.blobs.get(&file.key).await?;
-            if let Some(bytes) = bytes {
-                inputs.contents.insert(file.path.clone(), bytes);
+            let Some(bytes) = self.platform.ports.blobs.get(&file.key).await? else { continue };
+            let replaced = inputs.contents.insert(file.path.clone(), bytes.clone());
+            let source = sources.insert(&file.path, file);
+            if let (Some(replaced), Some(source)) = (replaced, source.filter(|source| source.sha256 != file.sha256)) {
+                let name = |file: &FileRef| (file.path.clone(), file.step.clone());
+                inputs.versions.insert(name(source), replaced);
+                inputs.versions.insert(name(file), bytes);
             }
         }
         Ok(())
@@ -245,12 +284,14 @@ impl Place<'_> {
     fn awaited(&self, graph: &convoke_domain::graph::Graph, task: &str) -> Vec<StepId> {
         let Some(Fan { order: Order::After { needs, .. }, .. }) = self.group.fan() else { return Vec::new() };
         let looped = self.group.node(graph, self.slot).is_some_and(|(_, node)| node.thread().looped);
-        let waited = needs.get(self.at.item as usize).into_iter().flatten();
+        let levels = order::levels(needs);
+        let mut waited: Vec<&u8> = needs.get(self.at.item as usize).into_iter().flatten().collect();
+        waited.sort_by_key(|item| levels.get(usize::from(**item)).copied());
         let step = |&item: &u8| StepId {
             task: task.to_owned(),
             item: Some(u32::from(item)),
             round: self.group.rounds.get(&SlotId(u16::from(item))).copied().filter(|_| looped),
         };
-        waited.map(step).collect()
+        waited.into_iter().map(step).collect()
     }
 }

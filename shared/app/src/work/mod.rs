@@ -12,6 +12,7 @@ mod ending;
 mod finish;
 mod flow;
 mod funds;
+mod harvest;
 mod load;
 mod payload;
 mod prepare;

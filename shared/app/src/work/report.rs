@@ -38,56 +38,108 @@ impl Line {
     }
 }
 
+/// What the steps of a task came to.
+pub(super) struct Sum {
+    pub task: String,
+    pub steps: u64,
+    pub turns: u64,
+    pub cost: Cost,
+}
+
+impl Sum {
+    pub fn of(task: &str) -> Self {
+        Self { task: task.to_owned(), steps: 0, turns: 0, cost: Cost::ZERO }
+    }
+
+    pub fn add(&mut self, record: &StepRecord) {
+        self.steps += 1;
+        self.turns += u64::from(record.turn);
+        self.cost += record.cost;
+    }
+}
+
 /// What the report tells.
 pub(super) struct Facts<'a> {
     pub root: &'a Group,
     pub flow: &'a JobFlow,
     pub lines: &'a [Line],
+    pub sums: &'a [Sum],
     pub steps: u64,
     pub warnings: &'a [String],
     pub files: &'a BTreeMap<String, FileRef>,
+    /// Output of the step that stands last.
+    pub result: Option<&'a Value>,
 }
 
-/// The report, in Markdown. What people and models wrote is quoted so that it can't pass for markup.
+/// The report, in Markdown: what to know first, what was asked and made, by whom, at what cost. What people and models
+/// wrote is quoted so that it can't pass for markup.
 pub(super) fn report(facts: &Facts<'_>) -> String {
-    let mut text = String::from("# Report\n\n");
-    head(facts, &mut text);
+    let mut text = String::from("# Report\n");
     warnings(facts, &mut text);
-    steps(facts, &mut text);
+    head(facts, &mut text);
+    asked(facts, &mut text);
     files(facts, &mut text);
+    sums(facts, &mut text);
+    steps(facts, &mut text);
     text
-}
-
-fn head(facts: &Facts<'_>, text: &mut String) {
-    let reason = facts.root.ending.as_ref().map_or(StopReason::Internal, |ending| ending.reason);
-    let spent = facts.root.spent;
-    // Writing to a String can't fail; what it answers is of no use.
-    let _ = writeln!(text, "| | |\n|---|---|");
-    let _ = writeln!(text, "| job | `{}` |", facts.flow.key.job);
-    let _ = writeln!(text, "| result | {} ({}) |", reason.status().as_str(), reason.as_str());
-    if let Some(ending) = facts.root.ending.as_ref().filter(|ending| !ending.cause.is_empty()) {
-        let step = ending.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
-        let _ = writeln!(text, "| cause | {} |", cell(&format!("{step}{}", ending.cause)));
-    }
-    let _ = writeln!(text, "| model | {} |", cell(&facts.flow.definition.model));
-    let _ = writeln!(text, "| steps | {} |", facts.steps);
-    let _ = writeln!(text, "| cost | ${} ({} tokens) |", spent.usd, spent.tokens);
-    if let Some(root) = facts.root.root() {
-        let took_s = facts.root.at_ms.saturating_sub(root.created_ms) / 1_000;
-        let _ = writeln!(text, "| time | {took_s} s |");
-    }
-    if let Some(prompt) = facts.flow.input.get("prompt").and_then(Value::as_str) {
-        let _ = writeln!(text, "\n## Asked\n\n{}", quote(prompt));
-    }
 }
 
 fn warnings(facts: &Facts<'_>, text: &mut String) {
     if facts.warnings.is_empty() {
         return;
     }
+    // Writing to a String can't fail; what it answers is of no use.
     let _ = writeln!(text, "\n## Warnings\n");
-    for warning in facts.warnings.iter().take(100) {
+    for warning in facts.warnings {
         let _ = writeln!(text, "- {}", cell(warning));
+    }
+}
+
+fn head(facts: &Facts<'_>, text: &mut String) {
+    let reason = facts.root.ending.as_ref().map_or(StopReason::Internal, |ending| ending.reason);
+    let spent = facts.root.spent;
+    let _ = writeln!(text, "\n## Job\n\n| | |\n|---|---|");
+    let _ = writeln!(text, "| job | `{}` |", facts.flow.key.job);
+    let _ = writeln!(text, "| result | {} |", result(reason, facts.warnings.len()));
+    if let Some(ending) = facts.root.ending.as_ref().filter(|ending| !ending.cause.is_empty()) {
+        let step = ending.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
+        let _ = writeln!(text, "| cause | {} |", cell(&format!("{step}{}", ending.cause)));
+    }
+    let _ = writeln!(text, "| model | {} |", cell(&facts.flow.definition.model));
+    let _ = writeln!(text, "| cost | ${} ({} tokens) |", spent.usd, spent.tokens);
+    if let Some(root) = facts.root.root() {
+        let took_s = facts.root.at_ms.saturating_sub(root.created_ms) / 1_000;
+        let _ = writeln!(text, "| time | {took_s} s |");
+    }
+}
+
+/// `completed`, `completed, with 2 warnings`, `failed (deadline)`.
+fn result(reason: StopReason, warnings: usize) -> String {
+    let status = reason.status().as_str();
+    let because = if status == reason.as_str() { String::new() } else { format!(" ({})", reason.as_str()) };
+    let with = match warnings {
+        0 => String::new(),
+        1 => ", with a warning".to_owned(),
+        count => format!(", with {count} warnings"),
+    };
+    format!("{status}{because}{with}")
+}
+
+/// What was asked, and what the last step says of what was made.
+fn asked(facts: &Facts<'_>, text: &mut String) {
+    if let Some(prompt) = facts.flow.input.get("prompt").and_then(Value::as_str) {
+        let _ = writeln!(text, "\n## Asked\n\n{}", quote(prompt));
+    }
+    let result = facts.result.and_then(|result| result.as_str().or_else(|| result.get("summary")?.as_str()));
+    if let Some(result) = result.filter(|result| !result.trim().is_empty()) {
+        let _ = writeln!(text, "\n## Made\n\n{}", quote(result));
+    }
+}
+
+fn sums(facts: &Facts<'_>, text: &mut String) {
+    let _ = writeln!(text, "\n## Tasks\n\n| task | steps | turns | tokens | cost |\n|---|---|---|---|---|");
+    for Sum { task, steps, turns, cost } in facts.sums.iter().filter(|sum| sum.turns > 0) {
+        let _ = writeln!(text, "| {} | {steps} | {turns} | {} | ${} |", code(task), cost.tokens, cost.usd);
     }
 }
 
@@ -101,7 +153,7 @@ fn steps(facts: &Facts<'_>, text: &mut String) {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {tokens} | ${usd} | {seconds}.{tenths} | {} |",
-            cell(&line.step),
+            code(&line.step),
             cell(model),
             line.attempt,
             line.turns,
@@ -118,8 +170,14 @@ fn files(facts: &Facts<'_>, text: &mut String) {
     let _ = writeln!(text, "\n## Files\n\n| path | bytes | made by | SHA-256 |\n|---|---|---|---|");
     for file in facts.files.values() {
         let hash = &file.sha256[..12.min(file.sha256.len())];
-        let _ = writeln!(text, "| {} | {} | {} | `{hash}` |", cell(&file.path), file.bytes, cell(&file.step));
+        let _ = writeln!(text, "| {} | {} | {} | `{hash}` |", code(&file.path), file.bytes, code(&file.step));
     }
+}
+
+/// A name in a table's cell, as code where that needs no escapes.
+fn code(name: &str) -> String {
+    let is_plain = name.chars().all(|c| !c.is_control() && !matches!(c, '`' | '|' | '\\'));
+    if is_plain { format!("`{name}`") } else { cell(name) }
 }
 
 /// A text in a table's cell: one line, no markup.
@@ -184,6 +242,19 @@ mod tests {
     fn trees_are_drawn_as_terminals_do() {
         let drawn = tree(["src/main.rs", "README.md", "src/api/mod.rs"].into_iter());
         assert_eq!(drawn, ".\n├── README.md\n└── src\n    ├── api\n    │   └── mod.rs\n    └── main.rs\n");
+    }
+
+    #[test]
+    fn results_are_told_once() {
+        assert_eq!(result(StopReason::Completed, 0), "completed");
+        assert_eq!(result(StopReason::Completed, 2), "completed, with 2 warnings");
+        assert_eq!(result(StopReason::Deadline, 1), "failed (deadline), with a warning");
+    }
+
+    #[test]
+    fn names_are_code_unless_they_hold_markup() {
+        assert_eq!(code("todo/__init__.py"), "`todo/__init__.py`");
+        assert_eq!(code("a`b"), cell("a`b"));
     }
 
     #[test]

@@ -82,6 +82,12 @@ pub(super) fn rounds(body: &LoopNode, capability: Capability) -> &RoundsDoc {
     small.map_or(&body.rounds_max, |small| &small.rounds_max)
 }
 
+/// What is asked when a loop ends, for models of that kind.
+pub(super) fn warnings(body: &LoopNode, capability: Capability) -> Option<&String> {
+    let small = body.small.as_ref().filter(|_| capability == Capability::Small);
+    small.map_or(body.warnings.as_ref(), |small| small.warnings.as_ref())
+}
+
 struct Builder<'d, 'i> {
     doc: &'d FlowDoc,
     capability: Capability,

@@ -174,6 +174,8 @@ impl<'d> Compiler<'d> {
         }
         let mut site = Site::new(place);
         let until = self.expression(&body.until, &format!("{path}.until"), &mut site);
+        let warnings = graph::warnings(body, self.capability);
+        let warnings = warnings.and_then(|source| self.expression(source, &format!("{path}.warnings"), &mut site));
         let rounds = self.rounds(body, path);
         let last = body.nodes.last().map_or("", NodeDoc::id);
         let until_after = body.until_after.as_deref().unwrap_or(last).to_owned();
@@ -184,7 +186,7 @@ impl<'d> Compiler<'d> {
         if let Some(until) = until {
             let reads = site.reads();
             let bindings = site.bindings.into_iter().collect();
-            self.loops.insert(place.node, LoopSpec { until_after, reads, bindings, until, rounds });
+            self.loops.insert(place.node, LoopSpec { until_after, reads, bindings, until, warnings, rounds });
         }
     }
 

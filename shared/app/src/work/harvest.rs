@@ -1,0 +1,229 @@
+//! What the committed results of a job come to: its files, each as it stood last, and what a reader should know first.
+
+use std::collections::BTreeMap;
+
+use convoke_domain::graph::{Graph, Thread};
+use convoke_domain::group::{Fan, Group, Order, Scope};
+use convoke_domain::ids::{GroupId, StepId};
+use convoke_domain::order;
+
+use super::report::{Line, Sum};
+use crate::ports::{FileRef, StepRecord};
+
+/// Lines of the report's table of steps.
+const LINES_MAX: usize = 500;
+/// Most warnings of a job.
+const WARNINGS_MAX: usize = 100;
+
+/// What there is to deliver.
+#[derive(Default)]
+pub(super) struct Harvest {
+    /// The files, each in the version that stands last.
+    pub files: BTreeMap<String, FileRef>,
+    /// The first steps, in the order in which they began.
+    pub lines: Vec<Line>,
+    /// What each task came to, in the order of the flow.
+    pub sums: Vec<Sum>,
+    /// The result that stands last, outside of maps.
+    pub last: Option<StepRecord>,
+    /// How many steps there were.
+    pub steps: u64,
+    /// In the order of the flow.
+    pub warnings: Vec<String>,
+}
+
+/// Where a step stands in the flow: whoever may have seen another's work stands higher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Of its node, needs before those who need them.
+    place: usize,
+    /// Of its item, where items wait for each other.
+    level: u32,
+    item: u32,
+    round: u32,
+    position: usize,
+}
+
+struct Version {
+    rank: Rank,
+    file: FileRef,
+}
+
+/// Takes in results, in any order.
+pub(super) struct Harvester<'g> {
+    graph: &'g Graph,
+    /// Node and position in its thread, by task; maps by their own id, too.
+    tasks: BTreeMap<&'g str, (usize, usize)>,
+    /// Of each node.
+    places: Vec<usize>,
+    /// Of maps whose items wait for each other.
+    needs: BTreeMap<usize, Vec<Vec<u8>>>,
+    levels: BTreeMap<usize, Vec<u32>>,
+    versions: BTreeMap<String, Vec<Version>>,
+    notes: Vec<(Rank, String)>,
+    lines: Vec<Line>,
+    sums: BTreeMap<String, (Rank, Sum)>,
+    last: Option<(Rank, StepRecord)>,
+    steps: u64,
+}
+
+impl<'g> Harvester<'g> {
+    pub fn new(graph: &'g Graph, groups: &BTreeMap<GroupId, Group>) -> Self {
+        let mut places = vec![0; graph.nodes.len()];
+        for (place, index) in graph.order().into_iter().enumerate() {
+            places[index] = place;
+        }
+        let mut tasks = BTreeMap::new();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            tasks.insert(node.id.as_str(), (index, 0));
+            tasks.extend(node.thread().tasks.iter().enumerate().map(|(at, task)| (task.id.as_str(), (index, at))));
+        }
+        let needs: BTreeMap<usize, Vec<Vec<u8>>> = groups.iter().filter_map(needs).collect();
+        let levels = needs.iter().map(|(node, needs)| (*node, order::levels(needs))).collect();
+        Self {
+            graph,
+            tasks,
+            places,
+            needs,
+            levels,
+            versions: BTreeMap::new(),
+            notes: Vec::new(),
+            lines: Vec::new(),
+            sums: BTreeMap::new(),
+            last: None,
+            steps: 0,
+        }
+    }
+
+    /// Takes in a committed result.
+    pub fn take(&mut self, record: &StepRecord) {
+        self.steps += 1;
+        let rank = self.rank(&record.step);
+        if let Some(error) = &record.progress.error {
+            self.notes.push((rank, format!("{} failed: {error}", record.step)));
+        }
+        self.notes.extend(record.progress.warnings.iter().map(|warning| (rank, warning.clone())));
+        if record.progress.warnings.is_empty()
+            && let Some(rounds) = self.bound_of(record)
+        {
+            let name = self.loop_name(&record.step);
+            self.notes.push((rank, format!("{name}: all {rounds} rounds were used up before it was done")));
+        }
+        if self.lines.len() < LINES_MAX * 4 {
+            self.lines.push(Line::of(record));
+        }
+        let (first, sum) =
+            self.sums.entry(record.step.task.clone()).or_insert_with(|| (rank, Sum::of(&record.step.task)));
+        *first = rank.min(*first);
+        sum.add(record);
+        let is_later = self.last.as_ref().is_none_or(|(last, _)| rank > *last);
+        if record.step.item.is_none() && record.turn > 0 && is_later {
+            self.last = Some((rank, record.clone()));
+        }
+        for file in &record.files {
+            self.versions.entry(file.path.clone()).or_default().push(Version { rank, file: file.clone() });
+        }
+    }
+
+    /// What all that was taken in comes to.
+    pub fn done(mut self) -> Harvest {
+        let (mut files, mut notes) = (BTreeMap::new(), std::mem::take(&mut self.notes));
+        for (path, versions) in std::mem::take(&mut self.versions) {
+            // Of each thread only the last version counts.
+            let mut latest: BTreeMap<(usize, u32), &Version> = BTreeMap::new();
+            for version in &versions {
+                let own = latest.entry((version.rank.place, version.rank.item)).or_insert(version);
+                if version.rank > own.rank {
+                    *own = version;
+                }
+            }
+            let Some(last) = latest.values().max_by_key(|version| version.rank).copied() else { continue };
+            for rival in latest.values().filter(|other| self.is_rival(last, other)) {
+                let (one, kept) = (&rival.file.step, &last.file.step);
+                let text = format!("{path}: {one} and {kept} wrote it without knowing of each other; {kept}'s is kept");
+                notes.push((last.rank, text));
+            }
+            files.insert(path, last.file.clone());
+        }
+        notes.sort_by_key(|(rank, _)| *rank);
+        let left_out = notes.len().saturating_sub(WARNINGS_MAX);
+        let mut warnings: Vec<String> = notes.into_iter().take(WARNINGS_MAX).map(|(_, note)| note).collect();
+        if left_out > 0 {
+            warnings.push(format!("and {left_out} more"));
+        }
+        self.lines.sort_by_key(|line| line.started_ms);
+        self.lines.truncate(LINES_MAX);
+        let mut sums: Vec<(Rank, Sum)> = self.sums.into_values().collect();
+        sums.sort_by_key(|(rank, _)| *rank);
+        let sums = sums.into_iter().map(|(_, sum)| sum).collect();
+        let last = self.last.map(|(_, record)| record);
+        Harvest { files, lines: self.lines, sums, last, steps: self.steps, warnings }
+    }
+
+    fn rank(&self, step: &StepId) -> Rank {
+        let Some(&(node, position)) = self.tasks.get(step.task.as_str()) else {
+            return Rank { place: usize::MAX, ..Rank::default() };
+        };
+        let item = step.item.unwrap_or(0);
+        let level = self.levels.get(&node).and_then(|levels| levels.get(item as usize)).copied().unwrap_or(0);
+        Rank { place: self.places[node], level, item, round: step.round.unwrap_or(0), position }
+    }
+
+    /// Whether `other` has something else in the file, and the one that stands last can't have seen it.
+    fn is_rival(&self, last: &Version, other: &Version) -> bool {
+        if last.file.sha256 == other.file.sha256 {
+            return false;
+        }
+        let (late, early) = (last.rank, other.rank);
+        if late.place != early.place {
+            return !self.comes_after(late.place, early.place);
+        }
+        let node = self.places.iter().position(|place| *place == late.place);
+        let is_after = node
+            .and_then(|node| self.needs.get(&node))
+            .is_some_and(|needs| order::is_after(needs, late.item, early.item));
+        late.item != early.item && !is_after
+    }
+
+    /// Whether the node at one place needs the one at another, directly or not.
+    fn comes_after(&self, late: usize, early: usize) -> bool {
+        let mut open: Vec<usize> = self.places.iter().position(|place| *place == late).into_iter().collect();
+        let mut seen = vec![false; self.graph.nodes.len()];
+        while let Some(node) = open.pop() {
+            if self.places[node] == early {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[node], true) {
+                open.extend(&self.graph.nodes[node].needs);
+            }
+        }
+        false
+    }
+
+    fn thread(&self, task: &str) -> Option<&'g Thread> {
+        let (node, _) = self.tasks.get(task)?;
+        Some(self.graph.nodes[*node].thread())
+    }
+
+    /// The bound of the loop whose last round this is without its `until` holding.
+    fn bound_of(&self, record: &StepRecord) -> Option<u32> {
+        let thread = self.thread(&record.step.task).filter(|thread| thread.looped)?;
+        let is_last = record.progress.until == Some(false) && record.step.round == Some(thread.rounds_max);
+        is_last.then_some(thread.rounds_max)
+    }
+
+    fn loop_name(&self, step: &StepId) -> String {
+        let node = self.tasks.get(step.task.as_str()).map(|(node, _)| self.graph.nodes[*node].id.as_str());
+        let name = node.unwrap_or(step.task.as_str());
+        step.item.map_or_else(|| name.to_owned(), |item| format!("{name}[{item}]"))
+    }
+}
+
+fn needs((id, group): (&GroupId, &Group)) -> Option<(usize, Vec<Vec<u8>>)> {
+    match (id, &group.scope) {
+        (GroupId::Fan { node, .. }, Scope::Fan(Fan { order: Order::After { needs, .. }, .. })) => {
+            Some((usize::from(*node), needs.clone()))
+        }
+        _ => None,
+    }
+}
