@@ -102,7 +102,7 @@ async fn a_host_that_streams_keeps_it_open_to_the_last_event() {
     let url = format!("/v1/jobs/{}/events?snapshot=true", key.job);
     // The job ends while the stream is open: after the first heartbeat.
     let end = async {
-        while api.sleeper.waited() < Duration::from_secs(15) {
+        while api.sleeper.waited() <= Duration::from_secs(15) {
             tokio::task::yield_now().await;
         }
         happen(&api, &key, 2, vec![ended()]).await;
