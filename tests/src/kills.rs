@@ -5,7 +5,6 @@
 //! what stands in the data folder while nobody has it open.
 
 mod client;
-mod serving;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -15,8 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::scripted::{ChatRequest, Reply, ScriptedServer};
+use crate::serving::Serving;
 use client::Clients;
-use serving::Serving;
 pub use witness::{Books, Calls};
 
 /// How the process ends.

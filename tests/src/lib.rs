@@ -11,4 +11,5 @@ pub mod kills;
 pub mod samples;
 pub mod scripted;
 pub mod served;
+pub mod serving;
 pub mod transport;

@@ -9,4 +9,5 @@ pub mod local;
 mod loopback;
 pub mod resources;
 pub mod routes;
+pub mod settings;
 pub mod stack;

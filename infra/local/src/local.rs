@@ -1,6 +1,5 @@
 //! Convoke on this machine: the functions of the template, hosted over the embedded stack.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +7,15 @@ use std::time::Duration;
 use convoke_app::model::{ChatModel, ModelNameError};
 use convoke_app::platform::Platform;
 use convoke_domain::ids::TenantId;
-use convoke_models::embedded::{EmbeddedModel, EmbeddedOptions, ProgressSink, WeightsError, WeightsSource, fetch};
+use convoke_models::embedded::{
+    EmbeddedModel, EmbeddedOptions, ProgressSink, WeightsError, WeightsSource, fetch, is_fetched,
+};
 use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
 use convoke_runtime::config::{Mistakes, Stores, Strings, limits};
 use convoke_runtime::http::StreamingHost;
 use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::{Clients, platform};
+use tokio::runtime::Handle;
 
 use crate::host::{
     Function, Host, HostBuilder, HostError, HttpOptions, QueueSource, RouteError, Schedule, StreamSource,
@@ -129,7 +131,9 @@ impl Local {
         let stores = resources::ensure(&clients).await?;
         let registry = registry(&options).await?;
         let model = convoke_app::model::Models::default_model(&registry).to_owned();
-        registry.check(&model)?;
+        if options.duty == Duty::Work {
+            registry.check(&model)?;
+        }
         let connected =
             Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
         let behind = (limits(options.strings)?, convoke_tools::compiler());
@@ -222,14 +226,16 @@ fn streaming(router: axum::Router) -> axum::Router {
 
 async fn registry(options: &LocalOptions<'_>) -> Result<Registry, LocalError> {
     let default_model = options.model.clone().or_else(|| options.strings.get("CONVOKE_MODEL"));
-    let embedded = default_model.as_deref().is_none_or(|model| model.starts_with("embedded/"));
-    let mut models = BTreeMap::new();
-    if embedded {
-        let weights = fetch(&options.cache_dir, &WeightsSource::Default, Arc::clone(&options.progress)).await;
-        let path = weights.map_err(LocalError::Weights)?.path;
-        models.insert(EMBEDDED.to_owned(), factory(path));
+    let wanted = default_model.as_deref().is_none_or(|model| model.starts_with("embedded/"));
+    let mut there = is_fetched(&options.cache_dir, &WeightsSource::Default);
+    if wanted && !there && options.duty == Duty::Work {
+        let fetched = fetch(&options.cache_dir, &WeightsSource::Default, Arc::clone(&options.progress)).await;
+        fetched.map_err(LocalError::Weights)?;
+        there = true;
     }
-    let extras = Extras { embedded: models, default_model: Some(EMBEDDED_MODEL.to_owned()), ..Extras::default() };
+    // Jobs of an earlier start may want it, whatever the default is now.
+    let embedded = there.then(|| (EMBEDDED.to_owned(), factory(options.cache_dir.clone()))).into_iter().collect();
+    let extras = Extras { embedded, default_model: Some(EMBEDDED_MODEL.to_owned()), ..Extras::default() };
     let mut settings = settings(options.strings, extras)?;
     if let Some(model) = &options.model {
         settings.default_model.clone_from(model);
@@ -237,15 +243,19 @@ async fn registry(options: &LocalOptions<'_>) -> Result<Registry, LocalError> {
     Registry::new(settings).map_err(LocalError::Models)
 }
 
-fn factory(path: PathBuf) -> EmbeddedFactory {
+/// Loads the model when it is first called for; its file is checked then, not at each start.
+fn factory(cache_dir: PathBuf) -> EmbeddedFactory {
+    let broken = |detail: String| ModelNameError::NotConfigured {
+        name: EMBEDDED_MODEL.to_owned(),
+        setting: format!("weights that can be loaded ({detail}); `convoke model pull` fetches them"),
+    };
     Arc::new(move || {
-        let load = || EmbeddedModel::load(&path, EmbeddedOptions::default());
-        let loaded = tokio::task::block_in_place(load);
-        let model = loaded.map_err(|error| ModelNameError::NotConfigured {
-            name: EMBEDDED_MODEL.to_owned(),
-            setting: format!("weights that can be loaded ({error})"),
-        })?;
-        Ok(Arc::new(model) as Arc<dyn ChatModel>)
+        let load = || {
+            let fetching = fetch(&cache_dir, &WeightsSource::Default, Arc::new(|_| {}));
+            let weights = Handle::current().block_on(fetching).map_err(|error| broken(error.to_string()))?;
+            EmbeddedModel::load(&weights.path, EmbeddedOptions::default()).map_err(|error| broken(error.to_string()))
+        };
+        Ok(Arc::new(tokio::task::block_in_place(load)?) as Arc<dyn ChatModel>)
     })
 }
 

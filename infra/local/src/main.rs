@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use convoke::cli::args::Cli;
+use convoke::cli::failure::{Exit, Failure};
 use convoke_runtime::config::{ProcessEnv, Strings};
 use convoke_runtime::telemetry::{self, Format};
 
@@ -12,26 +12,20 @@ use convoke_runtime::telemetry::{self, Format};
 const THREADS_GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     telemetry::start(Format::Human, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "warn".to_owned()));
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("convoke: no threads can be started: {error}");
-            return ExitCode::FAILURE;
+    let exit = convoke::cli::parse(std::env::args_os()).and_then(run).unwrap_or_else(|failure| {
+        if failure.exit != Exit::Done {
+            eprintln!("convoke: {failure}");
         }
-    };
-    let exit = runtime.block_on(run(cli));
-    runtime.shutdown_timeout(THREADS_GRACE);
-    exit
+        failure.exit
+    });
+    ExitCode::from(exit.code())
 }
 
-async fn run(cli: Cli) -> ExitCode {
-    match convoke::cli::main(cli).await {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(failure) => {
-            eprintln!("convoke: {failure}");
-            ExitCode::from(failure.exit.code())
-        }
-    }
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::caused("no threads can be started", &error))?;
+    let exit = runtime.block_on(convoke::cli::main(cli));
+    runtime.shutdown_timeout(THREADS_GRACE);
+    exit
 }

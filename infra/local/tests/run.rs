@@ -37,15 +37,3 @@ fn the_main_job_leaves_artifacts_and_other_prompts_lead_to_other_plans() {
     assert!(listed.status.success());
     assert_eq!(String::from_utf8_lossy(&listed.stdout).matches("completed").count(), 2);
 }
-
-#[test]
-fn bad_usage_exits_with_2_and_one_line() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for args in [&["run"][..], &["run", "--input", "nonsense"], &["run", "x", "--flow", "there-is-none.yaml"]] {
-        let output = convoke(folder.path(), args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        let told = String::from_utf8_lossy(&output.stderr);
-        let lines = told.lines().filter(|line| line.starts_with("convoke: ")).count();
-        assert_eq!(lines, 1, "{args:?}: {told}");
-    }
-}

@@ -35,7 +35,7 @@ impl Strings for BTreeMap<String, String> {
 }
 
 /// All that is wrong with a configuration. Final: an operator has to change settings. Never holds a value, which may be
-/// a secret.
+/// a secret, but for the path of a file that can't be used.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Mistakes(Vec<String>);
 

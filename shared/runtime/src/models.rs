@@ -1,6 +1,7 @@
 //! Which models an installation can call, from its settings.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 
 use convoke_models::prices::PriceBook;
 use convoke_models::registry::{
@@ -22,8 +23,6 @@ pub struct Extras {
     pub bedrock: Option<aws_sdk_bedrockruntime::Client>,
     /// The model of a job that names none, where `CONVOKE_MODEL` isn't set.
     pub default_model: Option<String>,
-    /// What models cost, where the user has a file of their own.
-    pub prices: Option<PriceBook>,
 }
 
 /// Reads the providers. A key that is there selects nothing by itself: `CONVOKE_MODEL` does, which is required where
@@ -31,7 +30,7 @@ pub struct Extras {
 ///
 /// | provider | settings |
 /// |---|---|
-/// | all | `CONVOKE_MODEL`; `CONVOKE_MODEL_ALIASES` such as `smart=openai/gpt-4.1,fast=ollama/qwen3:8b` |
+/// | all | `CONVOKE_MODEL`; `CONVOKE_MODEL_ALIASES` such as `smart=openai/gpt-4.1,fast=ollama/qwen3:8b`; `CONVOKE_PRICES`, a file, see [`PriceBook::with_own`] |
 /// | `openai/..` | `OPENAI_API_KEY`, `OPENAI_BASE_URL` |
 /// | `openrouter/..` | `OPENROUTER_API_KEY`, `OPENROUTER_BASE_URL` |
 /// | `azure/..` | `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY`, `AZURE_OPENAI_API_VERSION`, `AZURE_OPENAI_DEPLOYMENT` |
@@ -53,9 +52,31 @@ pub fn settings(strings: &dyn Strings, extras: Extras) -> Result<Settings, Mista
         compatible: compatible(&mut reader),
         bedrock: extras.bedrock,
         embedded: extras.embedded,
-        prices: extras.prices.unwrap_or_else(PriceBook::shipped),
+        prices: own_prices(&mut reader),
     };
     reader.end(settings)
+}
+
+/// What models cost: the table that comes with the program, with the file that `CONVOKE_PRICES` names over it. The file is
+/// read at each call; see [`PriceBook::with_own`] for what it holds.
+pub fn prices(strings: &dyn Strings) -> Result<PriceBook, Mistakes> {
+    let mut reader = Reader::new(strings);
+    let prices = own_prices(&mut reader);
+    reader.end(prices)
+}
+
+fn own_prices(reader: &mut Reader<'_>) -> PriceBook {
+    const NAME: &str = "CONVOKE_PRICES";
+    let Some(path) = reader.text(NAME) else { return PriceBook::shipped() };
+    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    let book = read.and_then(|text| {
+        PriceBook::with_own(&text)
+            .map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))
+    });
+    book.unwrap_or_else(|detail| {
+        reader.wrong(NAME, format_args!("names {path}, which can't be used ({detail}): mend it, or name another"));
+        PriceBook::shipped()
+    })
 }
 
 fn aliases(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
@@ -171,6 +192,25 @@ mod tests {
         let compatible = read.compatible.expect("it has a URL");
         assert_eq!((compatible.base_url.as_str(), compatible.capabilities.capable), ("http://127.0.0.1:9", Some(true)));
         assert!(compatible.api_key.is_some());
+    }
+
+    #[test]
+    fn a_price_file_stands_over_the_table_and_a_bad_one_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("prices.json");
+        let settings = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            read(&[("CONVOKE_MODEL", "a/b"), ("CONVOKE_PRICES", path.to_str().expect("text"))])
+        };
+        let own = "{\"models\": {\"compatible/m\": {\"input_usd_per_mtok\": \"1\", \"output_usd_per_mtok\": \"2\"}}}";
+        let prices = settings(own).expect("valid").prices;
+        assert!(prices.facts("compatible/m").price().is_some());
+        assert!(prices.facts("openai/gpt-4.1").price().is_some());
+        let error = settings("{\"models\":\n {\"a/b\": {\"cheap\": 1}}}").err().expect("refused");
+        assert!(error.contains("CONVOKE_PRICES") && error.contains("prices.json"), "{error}");
+        assert!(error.contains("`cheap`") && error.contains("line 2"), "{error}");
+        let error = read(&[("CONVOKE_MODEL", "a/b"), ("CONVOKE_PRICES", "/nowhere/p.json")]).err().expect("refused");
+        assert!(error.contains("/nowhere/p.json"), "{error}");
     }
 
     #[test]

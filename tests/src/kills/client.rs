@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::serving::Address;
 use super::{Kind, Recipe};
+use crate::serving::Address;
 
 /// Pause between two looks at a job, and after a request that failed.
 const PAUSE: Duration = Duration::from_millis(50);

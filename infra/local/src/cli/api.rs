@@ -1,5 +1,6 @@
 //! A client of the HTTP API: what every command but `serve`, `keys`, `model` and `doctor` goes through.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -10,12 +11,17 @@ use super::failure::{Exit, Failure};
 /// Longest time that one request may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// An installation and a key for it.
+/// An installation and a key for it. Clones lead to the same one.
 #[derive(Clone)]
 pub struct Api {
+    place: Arc<Mutex<Place>>,
+    client: Client,
+}
+
+#[derive(Clone)]
+struct Place {
     base: String,
     key: String,
-    client: Client,
 }
 
 impl Api {
@@ -26,7 +32,18 @@ impl Api {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Failure::caused("no HTTP client", &error))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), key: key.to_owned(), client })
+        let place = Place { base: base.trim_end_matches('/').to_owned(), key: key.to_owned() };
+        Ok(Self { place: Arc::new(Mutex::new(place)), client })
+    }
+
+    /// From now on leads where `other` leads: the installation was started again elsewhere.
+    pub fn follow(&self, other: &Self) {
+        let place = other.place();
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The JSON behind a path.
@@ -65,7 +82,8 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        let Place { base, key } = self.place();
+        self.client.request(method, format!("{base}{path}")).bearer_auth(key)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, Failure> {
@@ -80,7 +98,7 @@ impl Api {
 fn unreachable(error: &reqwest::Error) -> Failure {
     // The URL may carry a signature.
     let kind = if error.is_connect() { "can't be reached" } else { "failed" };
-    Failure::failed(format!("the installation {kind}"))
+    Failure { gone: true, ..Failure::failed(format!("the installation {kind}")) }
 }
 
 /// What a problem document says, in one line.
@@ -97,5 +115,5 @@ async fn problem(answer: Response) -> Failure {
         }
     }
     let exit = if status.is_client_error() && status != StatusCode::CONFLICT { Exit::Usage } else { Exit::Failed };
-    Failure { exit, message }
+    Failure { gone: status == StatusCode::SERVICE_UNAVAILABLE, ..Failure::new(exit, message) }
 }

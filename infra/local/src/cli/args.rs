@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use convoke_domain::money::MicroUsd;
 
 /// Crews of AI agents that build what you ask for, on your machine or in your AWS account.
 #[derive(Debug, Parser)]
@@ -11,6 +12,9 @@ pub struct Cli {
     /// Folder that holds everything: jobs, artifacts, keys.
     #[arg(long, global = true, env = "CONVOKE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Settings file; `convoke.toml` in the current folder or the data folder where it is missing.
+    #[arg(long, global = true, env = "CONVOKE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -66,8 +70,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Most that the job may cost, in US dollars.
-    #[arg(long, value_name = "USD")]
-    pub budget: Option<String>,
+    #[arg(long, value_name = "USD", allow_hyphen_values = true, value_parser = dollars)]
+    pub budget: Option<MicroUsd>,
     /// Folder for the artifacts; `./convoke-JOB` where it is missing.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -82,9 +86,9 @@ pub struct RunArgs {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Port of 127.0.0.1.
-    #[arg(long, default_value_t = 7777, env = "CONVOKE_PORT")]
-    pub port: u16,
+    /// Port of 127.0.0.1; 7777 where neither this nor the settings say.
+    #[arg(long, env = "CONVOKE_PORT")]
+    pub port: Option<u16>,
     /// The model of jobs that name none, `provider/name`.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
@@ -181,4 +185,10 @@ pub enum ModelCommand {
     Pull,
     /// Lists the providers and what each needs.
     List,
+}
+
+/// US dollars above zero.
+fn dollars(text: &str) -> Result<MicroUsd, String> {
+    let usd = text.parse().ok().filter(|usd: &MicroUsd| usd.0 > 0);
+    usd.ok_or_else(|| "expected US dollars above 0, such as 1.50".to_owned())
 }

@@ -1,47 +1,41 @@
 //! `convoke doctor`: what is set up, what is missing, what to do about it.
 
-use convoke_runtime::config::{ProcessEnv, Strings};
+use convoke_runtime::config::{Strings, limits};
 
 use super::api::Api;
 use super::failure::{Exit, Failure};
-use super::models;
-use super::place::Places;
+use super::{models, run};
 use crate::local::{EMBEDDED_MODEL, running};
-
-/// Keys that select nothing by themselves, and the line that would use each.
-const KEYS: [(&str, &str); 3] = [
-    ("OPENAI_API_KEY", "--model openai/gpt-4.1"),
-    ("OPENROUTER_API_KEY", "--model openrouter/anthropic/claude-sonnet-4"),
-    ("AZURE_OPENAI_API_KEY", "--model azure/gpt-4.1"),
-];
+use crate::settings::Settings;
 
 /// Looks around; nothing is changed, fetched or called.
-pub async fn doctor(places: &Places) -> Result<Exit, Failure> {
-    println!("data folder    {}", places.data_dir.display());
-    println!("installation   {}", installation(places).await);
-    let weights = places.cache_dir.join("models");
+pub async fn doctor(settings: &Settings) -> Result<Exit, Failure> {
+    println!("data folder    {}", settings.data_dir.display());
+    let file = settings.file().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    println!("settings file  {file}");
+    println!("installation   {}", installation(settings).await);
+    let weights = settings.cache_dir.join("models");
     let fetched = weights.read_dir().is_ok_and(|mut folder| folder.next().is_some());
     println!(
         "weights        {} ({})",
         weights.display(),
         if fetched { "there" } else { "fetched at first use: `convoke model pull`" }
     );
-    let model = ProcessEnv.get("CONVOKE_MODEL").unwrap_or_else(|| EMBEDDED_MODEL.to_owned());
+    let model = settings.get("CONVOKE_MODEL").unwrap_or_else(|| EMBEDDED_MODEL.to_owned());
     println!("default model  {model}");
-    for (key, line) in KEYS {
-        if ProcessEnv.get(key).is_some() && !line.contains(model.split('/').next().unwrap_or_default()) {
-            println!("note           {key} is set and not used; `convoke run {line}` would use it");
-        }
+    let limits = limits(settings).map_err(|mistakes| Failure::usage(settings.explain(&mistakes)))?;
+    for note in run::notes(settings, &model, limits.budget_default.tokens)? {
+        println!("note           {note}");
     }
     println!("\nmodels");
-    for line in models::lines()? {
+    for line in models::lines(settings)? {
         println!("  {line}");
     }
     Ok(Exit::Done)
 }
 
-async fn installation(places: &Places) -> String {
-    let Some((url, key)) = running(&places.data_dir) else { return "not running: `convoke serve`".to_owned() };
+async fn installation(settings: &Settings) -> String {
+    let Some((url, key)) = running(&settings.data_dir) else { return "not running: `convoke serve`".to_owned() };
     let answers = match Api::new(&url, &key) {
         Ok(api) => api.get("/health").await.is_ok(),
         Err(_) => false,

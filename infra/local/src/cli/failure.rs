@@ -47,22 +47,29 @@ pub struct Failure {
     pub exit: Exit,
     /// One line: what is wrong and what to do.
     pub message: String,
+    /// Whether no answer came, because the installation is gone: another may give it.
+    pub gone: bool,
 }
 
 impl Failure {
     /// The user's mistake.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self::new(Exit::Usage, message)
     }
 
     /// Anything else.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into() }
+        Self::new(Exit::Failed, message)
     }
 
-    /// Anything else, with its chain of causes on the same line.
+    /// One with any exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), gone: false }
+    }
+
+    /// Anything else, with its chain of causes on the same line, after `what` (if that isn't empty).
     pub fn caused(what: &str, error: &dyn std::error::Error) -> Self {
-        let mut message = format!("{what}: {error}");
+        let mut message = if what.is_empty() { error.to_string() } else { format!("{what}: {error}") };
         let mut source = error.source();
         while let Some(cause) = source {
             message.push_str(": ");
@@ -71,11 +78,26 @@ impl Failure {
         }
         Self::failed(message)
     }
+
+    /// The same, with what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.message.push_str(": ");
+        self.message.push_str(hint);
+        self
+    }
+
+    /// The same, as the user's mistake.
+    #[must_use]
+    pub fn usage_exit(self) -> Self {
+        Self { exit: Exit::Usage, ..self }
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        // One line, whatever others said.
+        f.write_str(&super::progress::printable(self.message.trim()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Following a job until it has ended.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use convoke_api::event::{EventList, EventWhat};
 use convoke_api::job::JobView;
@@ -14,9 +15,38 @@ use super::progress::Progress;
 const WAIT_S: u32 = 5;
 /// Requests for news that may fail one after another: the installation may be starting again.
 const FAILURES_MAX: u32 = 30;
+/// Pause before the next.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Follows a job, showing its progress; answers how it ended.
-pub async fn follow(api: &Api, job: &str, progress: &mut Progress) -> Result<JobView, Failure> {
+/// Does a request that may be repeated; where the installation is gone meanwhile, `again` finds the one that goes on, and
+/// from then on `api` leads there.
+pub async fn insist<T>(
+    api: &Api,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+    request: impl AsyncFn() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..FAILURES_MAX {
+        match request().await {
+            Err(failure) if failure.gone => {
+                tokio::time::sleep(PAUSE).await;
+                if let Ok(other) = again().await {
+                    api.follow(&other);
+                }
+            }
+            answer => return answer,
+        }
+    }
+    request().await
+}
+
+/// Follows a job, showing its progress; answers how it ended. Where the installation is gone, `again` finds the one that
+/// goes on, and from then on `api` leads there.
+pub async fn follow(
+    api: &Api,
+    job: &str,
+    progress: &mut Progress,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<JobView, Failure> {
     let mut after = 0_u64;
     let mut failures = 0;
     loop {
@@ -37,7 +67,10 @@ pub async fn follow(api: &Api, job: &str, progress: &mut Progress) -> Result<Job
             }
             Err(_) => {
                 failures += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                tokio::time::sleep(PAUSE).await;
+                if let Ok(other) = again().await {
+                    api.follow(&other);
+                }
             }
         }
     }

@@ -13,21 +13,30 @@ use super::download;
 use super::failure::{Exit, Failure};
 use super::follow::{self, decode};
 use super::progress::{Progress, Show, printable};
+use super::session::{Needs, Session};
+use crate::local::Duty;
 
-/// Does what is asked; `connect` finds the installation.
-pub async fn jobs(
-    command: JobsCommand,
-    connect: impl AsyncFn(&Target) -> Result<Api, Failure>,
-) -> Result<Exit, Failure> {
+/// Does what is asked. Where nobody serves, only `watch` works on jobs; the others look, or leave word.
+pub async fn jobs(command: JobsCommand, session: &Session<'_>) -> Result<Exit, Failure> {
+    let connect = async |target: &Target| session.connect(target, Needs { model: None, duty: Duty::Answer }).await;
     match command {
         JobsCommand::List { status, limit, json, target } => {
             list(&connect(&target).await?, (status, limit), json).await
         }
         JobsCommand::Show(args) => show(&connect(&args.target).await?, &args).await,
-        JobsCommand::Watch(args) => watch(&connect(&args.target).await?, &args).await,
+        JobsCommand::Watch(args) => {
+            let again = async || session.connect(&args.target, Needs { model: None, duty: Duty::Work }).await;
+            watch(&again().await?, &args, &again).await
+        }
         JobsCommand::Logs(args) => logs(&connect(&args.target).await?, &args).await,
-        JobsCommand::Cancel(args) => act(&connect(&args.target).await?, &args, "cancel").await,
-        JobsCommand::Retry(args) => act(&connect(&args.target).await?, &args, "retry").await,
+        JobsCommand::Cancel(args) => {
+            let acted = act(&connect(&args.target).await?, &args, "cancel").await;
+            leave_word(session, acted).await
+        }
+        JobsCommand::Retry(args) => {
+            let acted = act(&connect(&args.target).await?, &args, "retry").await;
+            leave_word(session, acted).await
+        }
         JobsCommand::Artifacts(args) => artifacts(&connect(&args.target).await?, &args).await,
         JobsCommand::Download { job, out, target } => copy(&connect(&target).await?, &job, out).await,
     }
@@ -80,9 +89,17 @@ pub fn summary(job: &JobView) {
     println!("  ${} of ${}, {} tokens, {}", job.cost.usd, job.budget.usd, job.cost.tokens, printable(&job.model));
 }
 
-async fn watch(api: &Api, args: &JobArgs) -> Result<Exit, Failure> {
+/// Nobody works on what was asked for: says who would.
+async fn leave_word(session: &Session<'_>, acted: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    if acted.is_ok() && session.is_own().await {
+        eprintln!("nobody serves; `convoke serve` or `convoke jobs watch` goes on with it");
+    }
+    acted
+}
+
+async fn watch(api: &Api, args: &JobArgs, again: &impl AsyncFn() -> Result<Api, Failure>) -> Result<Exit, Failure> {
     let mut progress = Progress::new(if args.json { Show::Nothing } else { Show::Progress });
-    let job = follow::follow(api, &args.job, &mut progress).await?;
+    let job = follow::follow(api, &args.job, &mut progress, again).await?;
     if args.json {
         print(&serde_json::to_value(&job).unwrap_or_default())?;
     } else {

@@ -4,17 +4,18 @@ use convoke_domain::ids::TenantId;
 
 use super::args::KeysCommand;
 use super::failure::{Exit, Failure};
-use super::place::Places;
 use super::progress::printable;
+use super::session;
 use crate::resources;
+use crate::settings::Settings;
 use crate::stack::{Stack, StackOptions};
 use convoke_app::platform::{Limits, Platform};
-use convoke_models::registry::{Registry, Settings};
+use convoke_models::registry::{self, Registry};
 
 /// Does what is asked. The installation must not be running: its folder is held by one process.
-pub async fn keys(places: &Places, command: KeysCommand) -> Result<Exit, Failure> {
-    let started = Stack::start(StackOptions::new(&places.data_dir)).await;
-    let stack = started.map_err(|error| Failure::caused("the data folder can't be opened", &error))?;
+pub async fn keys(settings: &Settings, command: KeysCommand) -> Result<Exit, Failure> {
+    let started = Stack::start(StackOptions::new(&settings.data_dir)).await;
+    let stack = started.map_err(|error| session::failure(settings, None, &error.into()))?;
     let platform = platform(&stack).await?;
     let done = act(&platform, command).await;
     stack.shutdown().await;
@@ -25,8 +26,9 @@ pub async fn keys(places: &Places, command: KeysCommand) -> Result<Exit, Failure
 async fn platform(stack: &Stack) -> Result<Platform, Failure> {
     let clients = stack.clients();
     let made = resources::ensure(&clients).await;
-    let stores = made.map_err(|error| Failure::caused("the data folder can't be used", &error))?;
-    let registry = Registry::new(Settings::default()).map_err(|error| Failure::caused("no HTTP client", &error))?;
+    let stores = made.map_err(|error| Failure::caused("the data folder can't be used", &error).usage_exit())?;
+    let registry =
+        Registry::new(registry::Settings::default()).map_err(|error| Failure::caused("no HTTP client", &error))?;
     let connected = convoke_runtime::Clients { dynamodb: clients.dynamodb, sqs: clients.sqs, s3: clients.s3 };
     let behind = (Limits::default(), convoke_tools::compiler());
     Ok(convoke_runtime::platform(connected, &stores, std::sync::Arc::new(registry), behind))

@@ -10,138 +10,150 @@ pub mod input;
 pub mod jobs;
 pub mod keys;
 pub mod models;
-pub mod place;
+pub mod notes;
 pub mod progress;
 pub mod run;
+pub mod session;
+pub mod weights;
 
-use std::sync::Arc;
-
-use api::Api;
-use args::{Cli, Command, RunArgs, ServeArgs, Target};
+use args::{Cli, Command, RunArgs, ServeArgs};
+use clap::Parser;
+use clap::error::ErrorKind;
 use convoke_app::ports::Env;
-use convoke_models::embedded::{Progress as Weights, ProgressSink};
 use convoke_runtime::SystemEnv;
-use convoke_runtime::config::ProcessEnv;
 use failure::{Exit, Failure};
-use place::Places;
+use session::{Needs, Session};
 
-use crate::local::{Duty, EMBEDDED_MODEL, Local, LocalOptions, running};
+use crate::local::{Duty, Local};
+use crate::settings::{Settings, Told};
+
+/// Port that is served where nobody says which.
+const PORT: u16 = 7777;
+
+/// The command line as given; help and version are printed, and a mistake is told in one line.
+pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Failure> {
+    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that went away needs no help any more.
+            drop(error.print());
+            Failure::new(Exit::Done, "")
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Failure::usage("nothing was asked for: see `convoke --help`")
+        }
+        _ => Failure::usage(short(&error.to_string())),
+    })
+}
+
+/// What is wrong, and the tip, if there is one: the first paragraphs, without how the command is used.
+fn short(told: &str) -> String {
+    let paragraphs = told.split("\n\n").take_while(|text| !text.trim_start().starts_with("Usage:"));
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = paragraphs.filter(|text| !text.starts_with("For more")).map(one_line).collect::<Vec<_>>().join("; ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
 
 /// Does what the command line asks for.
 pub async fn main(cli: Cli) -> Result<Exit, Failure> {
-    let places = Places::find(cli.data_dir)?;
+    let settings = Settings::find(Told { config: cli.config, data_dir: cli.data_dir });
+    let settings = settings.map_err(|error| Failure::caused("", &error).usage_exit())?;
     match cli.command {
-        Command::Run(args) => run(&places, args).await,
-        Command::Serve(args) => serve(&places, &args).await,
+        Command::Run(args) => run(&settings, args).await,
+        Command::Serve(args) => serve(&settings, &args).await,
         Command::Jobs(command) => {
-            let session = Session::new(&places);
-            let exit = jobs::jobs(command, async |target: &Target| session.connect(target, None).await).await;
+            let session = Session::new(&settings);
+            let exit = jobs::jobs(command, &session).await;
             session.end().await;
             exit
         }
-        Command::Keys(command) => keys::keys(&places, command).await,
-        Command::Model(command) => models::models(&places, command).await,
-        Command::Doctor => doctor::doctor(&places).await,
+        Command::Keys(command) => keys::keys(&settings, command).await,
+        Command::Model(command) => models::models(&settings, command).await,
+        Command::Doctor => doctor::doctor(&settings).await,
     }
 }
 
-async fn run(places: &Places, args: RunArgs) -> Result<Exit, Failure> {
-    let session = Session::new(places);
-    let api = session.connect(&args.target, args.model.as_deref()).await?;
-    let exit = run::run(&api, &args, &SystemEnv.ulid()).await;
-    let embedded = session.model().await.is_some_and(|model| model == EMBEDDED_MODEL) && args.model.is_none();
+async fn run(settings: &Settings, args: RunArgs) -> Result<Exit, Failure> {
+    let order = input::order(settings, &args)?;
+    let session = Session::new(settings);
+    let needs = Needs { model: args.model.as_deref(), duty: Duty::Work };
+    let exit = match session.connect(&args.target, needs).await {
+        Ok(api) => {
+            let again = async || session.connect(&args.target, needs).await;
+            run::run(&api, (settings, &args), (order, &SystemEnv.ulid()), &again).await
+        }
+        Err(failure) => Err(failure),
+    };
     session.end().await;
-    if embedded && !args.json {
-        println!("\nThis was the embedded model, which is small. For a strong one, for example:");
-        println!("  OPENAI_API_KEY=... convoke run --model openai/gpt-4.1 \"...\"");
-    }
     exit
 }
 
-async fn serve(places: &Places, args: &ServeArgs) -> Result<Exit, Failure> {
-    let local = start(places, args.port, args.model.clone(), Duty::Work).await?;
-    println!("Convoke serves {}", local.url);
-    println!("  model  {}", local.model);
-    println!("  data   {}", places.data_dir.display());
-    println!("  key    {}", local.key);
-    println!("\n  curl -H 'Authorization: Bearer {}' {}/v1/jobs", local.key, local.url);
-    stop_signal().await?;
+async fn serve(settings: &Settings, args: &ServeArgs) -> Result<Exit, Failure> {
+    let port = args.port.or(settings.port()).unwrap_or(PORT);
+    let needs = Needs { model: args.model.as_deref(), duty: Duty::Work };
+    let stop = stop_signal()?;
+    let started = session::start(settings, port, needs).await;
+    let local = started.map_err(|error| session::failure(settings, needs.model, &error))?;
+    greet(settings, &local)?;
+    stop.await;
     eprintln!("stopping; jobs go on at the next start");
     local.shutdown().await;
     Ok(Exit::Done)
 }
 
-async fn stop_signal() -> Result<(), Failure> {
+fn greet(settings: &Settings, local: &Local) -> Result<(), Failure> {
+    println!("Convoke serves {}", local.url);
+    println!("  model  {}", local.model);
+    for note in run::notes(settings, &local.model, local.platform.limits.budget_default.tokens)? {
+        println!("         {note}");
+    }
+    println!("  data   {}", settings.data_dir.display());
+    if let Some(file) = settings.file() {
+        println!("  set by {}", file.display());
+    }
+    println!("  key    {}", local.key);
+    println!("\n  curl -H 'Authorization: Bearer {}' {}/v1/jobs", local.key, local.url);
+    Ok(())
+}
+
+/// Completes when the process is told to end; told before that is waited for counts, too.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| Failure::caused("signals can't be heard", &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.map_err(failed),
-    }
-}
-
-async fn start(places: &Places, port: u16, model: Option<String>, duty: Duty) -> Result<Local, Failure> {
-    let options = LocalOptions {
-        data_dir: places.data_dir.clone(),
-        cache_dir: places.cache_dir.clone(),
-        port,
-        model,
-        strings: &ProcessEnv,
-        progress: weights_progress(),
-        duty,
-    };
-    Local::start(options).await.map_err(|error| Failure::caused("Convoke can't start", &error))
-}
-
-/// Tells how the fetching of weights goes, on standard error.
-pub fn weights_progress() -> ProgressSink {
-    Arc::new(|progress| match progress {
-        Weights::Fetching { from, received: None | Some(0), .. } => {
-            eprintln!("fetching the embedded model's weights (100 MB, once) from {from}");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        Weights::Fetching { .. } | Weights::Ready => {}
-        Weights::Failed { from, detail } => eprintln!("{from}: {detail}"),
-        Weights::Checking => eprintln!("checking the weights"),
-        Weights::Requantizing => eprintln!("preparing the weights (once)"),
     })
 }
 
-/// An installation for one command: the one that holds the data folder, or one of its own.
-struct Session<'a> {
-    places: &'a Places,
-    own: tokio::sync::Mutex<Option<Local>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> Session<'a> {
-    fn new(places: &'a Places) -> Self {
-        Self { places, own: tokio::sync::Mutex::new(None) }
+    fn told(arguments: &[&str]) -> Failure {
+        let arguments = std::iter::once("convoke").chain(arguments.iter().copied());
+        parse(arguments.map(Into::into)).expect_err("refused")
     }
 
-    async fn connect(&self, target: &Target, model: Option<&str>) -> Result<Api, Failure> {
-        if let (Some(url), Some(key)) = (&target.url, &target.key) {
-            return Api::new(url, key);
-        }
-        if let Some((url, key)) = running(&self.places.data_dir) {
-            let api = Api::new(&url, &key)?;
-            if api.get("/health").await.is_ok() {
-                return Ok(api);
-            }
-        }
-        let local = start(self.places, 0, model.map(str::to_owned), Duty::Work).await?;
-        eprintln!("model {}", local.model);
-        let api = Api::new(&local.url, &local.key)?;
-        *self.own.lock().await = Some(local);
-        Ok(api)
-    }
-
-    async fn model(&self) -> Option<String> {
-        self.own.lock().await.as_ref().map(|local| local.model.clone())
-    }
-
-    async fn end(self) {
-        if let Some(local) = self.own.into_inner() {
-            local.shutdown().await;
+    #[test]
+    fn mistakes_are_told_in_one_line() {
+        for (arguments, part) in [
+            (&["run", "x", "--budget", "0"][..], "above 0"),
+            (&["run", "x", "--budget", "-1"], "above 0"),
+            (&["run", "x", "--budget", "abc"], "above 0"),
+            (&["serve", "--port", "70000"], "70000"),
+            (&["jobs", "show"], "<JOB>"),
+            (&["run", "x", "--modle", "y"], "--model"),
+            (&["fly"], "fly"),
+            (&[], "--help"),
+        ] {
+            let failure = told(arguments);
+            assert_eq!(failure.exit, Exit::Usage, "{arguments:?}");
+            let line = failure.to_string();
+            assert!(line.contains(part) && !line.contains('\n') && !line.contains("Usage"), "{arguments:?}: {line}");
         }
     }
 }

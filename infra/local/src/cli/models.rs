@@ -2,25 +2,26 @@
 
 use convoke_models::embedded::{WeightsSource, fetch};
 use convoke_models::registry::{ModelState, Registry};
-use convoke_runtime::config::ProcessEnv;
-use convoke_runtime::models::{Extras, settings};
+use convoke_runtime::models::{self, Extras};
 
 use super::args::ModelCommand;
 use super::failure::{Exit, Failure};
-use super::place::Places;
-use super::weights_progress;
+use super::{session, weights};
 use crate::local::EMBEDDED_MODEL;
+use crate::settings::Settings;
 
 /// Does what is asked.
-pub async fn models(places: &Places, command: ModelCommand) -> Result<Exit, Failure> {
+pub async fn models(settings: &Settings, command: ModelCommand) -> Result<Exit, Failure> {
     match command {
         ModelCommand::Pull => {
-            let fetched = fetch(&places.cache_dir, &WeightsSource::Default, weights_progress()).await;
-            let weights = fetched.map_err(|error| Failure::caused("the weights can't be had", &error))?;
+            let shown = weights::progress();
+            let fetched = fetch(&settings.cache_dir, &WeightsSource::Default, shown.sink()).await;
+            shown.end();
+            let weights = fetched.map_err(|error| session::weights_failure(&error))?;
             println!("{}", weights.path.display());
         }
         ModelCommand::List => {
-            for line in lines()? {
+            for line in lines(settings)? {
                 println!("{line}");
             }
         }
@@ -29,10 +30,10 @@ pub async fn models(places: &Places, command: ModelCommand) -> Result<Exit, Fail
 }
 
 /// A line per provider: whether it is set up, and what it lacks.
-pub fn lines() -> Result<Vec<String>, Failure> {
+pub fn lines(settings: &Settings) -> Result<Vec<String>, Failure> {
     let extras = Extras { default_model: Some(EMBEDDED_MODEL.to_owned()), ..Extras::default() };
-    let settings = settings(&ProcessEnv, extras).map_err(|error| Failure::caused("settings", &error))?;
-    let registry = Registry::new(settings).map_err(|error| Failure::caused("no HTTP client", &error))?;
+    let read = models::settings(settings, extras).map_err(|mistakes| Failure::usage(settings.explain(&mistakes)))?;
+    let registry = Registry::new(read).map_err(|error| Failure::caused("no HTTP client", &error))?;
     let line = |model: convoke_models::registry::ModelDescription| {
         let state = match model.state {
             ModelState::Ready => "ready".to_owned(),

@@ -3,42 +3,82 @@
 use std::path::PathBuf;
 
 use convoke_api::job::{Accepted, JobView};
+use convoke_runtime::models::prices;
 use serde_json::json;
 
 use super::api::Api;
 use super::args::RunArgs;
 use super::failure::{Exit, Failure};
 use super::follow::{self, decode};
+use super::input::{self, Order};
 use super::jobs::{exit_of, print, summary};
 use super::progress::{Progress, Show};
-use super::{download, input};
+use super::{download, notes};
+use crate::local::EMBEDDED_MODEL;
+use crate::settings::Settings;
 
-/// Runs a job from submission to artifacts on disk.
-pub async fn run(api: &Api, args: &RunArgs, idempotency_key: &str) -> Result<Exit, Failure> {
-    let body = input::submission(api, args).await?;
-    let accepted: Accepted = decode(api.submit(&body, idempotency_key).await?)?;
+/// Runs a job from submission to artifacts on disk; `again` finds the installation that goes on where one is gone.
+pub async fn run(
+    api: &Api,
+    (settings, args): (&Settings, &RunArgs),
+    (order, idempotency_key): (Order, &str),
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<Exit, Failure> {
+    let body = input::submission(api, order).await?;
+    // The idempotency key makes a repeat the same job.
+    let submit = async || api.submit(&body, idempotency_key).await;
+    let accepted: Accepted = decode(follow::insist(api, again, submit).await?)?;
     let mut progress = Progress::new(if args.json { Show::Nothing } else { Show::Progress });
-    progress.line(&format!("job {}", accepted.id));
+    let view = async || api.get(&format!("/v1/jobs/{}", accepted.id)).await;
+    begin(settings, &decode(follow::insist(api, again, view).await?)?, &progress)?;
     let job = tokio::select! {
-        job = follow::follow(api, accepted.id.as_str(), &mut progress) => job?,
-        _ = tokio::signal::ctrl_c() => cancelled(api, &accepted, &mut progress).await?,
+        job = follow::follow(api, accepted.id.as_str(), &mut progress, again) => job?,
+        _ = tokio::signal::ctrl_c() => cancelled(api, &accepted, &mut progress, again).await?,
     };
-    deliver(api, args, &job).await
+    deliver(api, args, &job, again).await
+}
+
+/// Says which model works, and what to know about it.
+fn begin(settings: &Settings, job: &JobView, progress: &Progress) -> Result<(), Failure> {
+    progress.line(&format!("job {}  model {}", job.id, job.model));
+    for note in notes(settings, &job.model, job.budget.tokens)? {
+        progress.line(&format!("note: {note}"));
+    }
+    Ok(())
+}
+
+/// What to know about a model before it works.
+pub fn notes(settings: &Settings, model: &str, tokens_max: u64) -> Result<Vec<String>, Failure> {
+    let prices = prices(settings).map_err(|mistakes| Failure::usage(settings.explain(&mistakes)))?;
+    let mut lines = notes::unused_keys(settings, model);
+    lines.extend(notes::unpriced(&prices, model, tokens_max));
+    Ok(lines)
 }
 
 /// The first interrupt cancels the job, and waits for what it delivers; the second ends the process.
-async fn cancelled(api: &Api, accepted: &Accepted, progress: &mut Progress) -> Result<JobView, Failure> {
+async fn cancelled(
+    api: &Api,
+    accepted: &Accepted,
+    progress: &mut Progress,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<JobView, Failure> {
     progress.line("cancelling; press Ctrl-C again to leave at once");
     api.post(&format!("/v1/jobs/{}/cancel", accepted.id), &json!({})).await?;
     tokio::select! {
-        job = follow::follow(api, accepted.id.as_str(), progress) => job,
-        _ = tokio::signal::ctrl_c() => Err(Failure { exit: Exit::Cancelled, message: "left".to_owned() }),
+        job = follow::follow(api, accepted.id.as_str(), progress, again) => job,
+        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Cancelled, "left")),
     }
 }
 
-async fn deliver(api: &Api, args: &RunArgs, job: &JobView) -> Result<Exit, Failure> {
+async fn deliver(
+    api: &Api,
+    args: &RunArgs,
+    job: &JobView,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<Exit, Failure> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("convoke-{}", job.id)));
-    let artifacts = download::download(api, job.id.as_str(), &out).await?;
+    let copy = async || download::download(api, job.id.as_str(), &out).await;
+    let artifacts = follow::insist(api, again, copy).await?;
     if args.json {
         let paths: Vec<&str> = artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
         print(&json!({ "job": job, "out": out, "artifacts": paths }))?;
@@ -50,5 +90,9 @@ async fn deliver(api: &Api, args: &RunArgs, job: &JobView) -> Result<Exit, Failu
         println!("\n{}{}", out.display(), tree.strip_prefix('.').unwrap_or(&tree));
     }
     println!("Report: {}", out.join("REPORT.md").display());
+    if job.model == EMBEDDED_MODEL {
+        println!("\nThis was the embedded model, which is small. For a strong one, for example:");
+        println!("  OPENAI_API_KEY=... convoke run --model openai/gpt-4.1 \"...\"");
+    }
     Ok(exit_of(job))
 }

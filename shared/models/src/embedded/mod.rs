@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 pub use bounds::{Bounded, BoundsError, bound};
 pub use gguf::LoadError;
 pub use sampling::Sampling;
-pub use weights::{Progress, ProgressSink, Weights, WeightsError, WeightsSource, fetch};
+pub use weights::{Progress, ProgressSink, Weights, WeightsError, WeightsSource, fetch, is_fetched};
 
 use crate::bounded::bounded;
 use engine::{Engine, EngineError, Generated, Task};

@@ -156,6 +156,16 @@ pub async fn fetch(cache: &Path, source: &WeightsSource, progress: ProgressSink)
     wanted.fetch(&cache.join("models"), &progress).await
 }
 
+/// Whether a fetched model's file lies in the cache; a look, no check. [`fetch`] checks it without a network.
+pub fn is_fetched(cache: &Path, source: &WeightsSource) -> bool {
+    let wanted = match source {
+        WeightsSource::File { path } => return path.is_file(),
+        WeightsSource::Default => Ok(Wanted::default_model()),
+        WeightsSource::Hub { repository, revision, file, sha256 } => Wanted::hub(repository, revision, file, sha256),
+    };
+    wanted.is_ok_and(|wanted| wanted.path(&cache.join("models")).is_file())
+}
+
 fn own_file(path: &Path, progress: &ProgressSink) -> Result<Weights, WeightsError> {
     if !path.is_file() {
         return Err(WeightsError::Missing { path: path.to_owned() });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::Blow;
+use crate::kills::Blow;
 
 /// Longest time to come up.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -16,28 +16,40 @@ const END_MAX: Duration = Duration::from_secs(10);
 
 /// Where an installation listens, and the key to it.
 #[derive(Clone, Debug)]
-pub(super) struct Address {
+pub struct Address {
+    /// `http://127.0.0.1:PORT`.
     pub url: String,
+    /// The owner's key.
     pub key: String,
 }
 
+/// The binary over a data folder, with nothing of this process's environment and the model server as its only provider;
+/// it starts in the data folder.
+pub fn command(binary: &Path, data: &Path, model_url: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .env("HOME", data)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("CONVOKE_DATA_DIR", data)
+        .env("CONVOKE_MODEL", "compatible/scripted")
+        .env("CONVOKE_COMPATIBLE_BASE_URL", model_url)
+        .current_dir(data)
+        .stdin(Stdio::null());
+    command
+}
+
 /// A running process. It is killed when this is dropped.
-pub(super) struct Serving {
+pub struct Serving {
     child: Child,
     address: Address,
 }
 
 impl Serving {
     /// Starts the binary over a data folder, with the model server as its only provider, and waits until it serves.
-    pub(super) async fn start(binary: &Path, data: &Path, model_url: &str) -> Self {
-        let mut child = Command::new(binary)
-            .args(["serve", "--port", "0", "--model", "compatible/scripted", "--data-dir"])
-            .arg(data)
-            .env_clear()
-            .env("HOME", data)
-            .env("CONVOKE_COMPATIBLE_BASE_URL", model_url)
-            .current_dir(data)
-            .stdin(Stdio::null())
+    pub async fn start(binary: &Path, data: &Path, model_url: &str) -> Self {
+        let mut child = command(binary, data, model_url)
+            .args(["serve", "--port", "0"])
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -57,12 +69,13 @@ impl Serving {
         Self { child, address: Address { url, key: key.trim().to_owned() } }
     }
 
-    pub(super) fn address(&self) -> Address {
+    /// Where it listens.
+    pub fn address(&self) -> Address {
         self.address.clone()
     }
 
     /// Ends the process and waits until it is gone.
-    pub(super) async fn end(mut self, blow: Blow) {
+    pub async fn end(mut self, blow: Blow) {
         match blow {
             Blow::Kill => self.child.kill().await.expect("killed"),
             Blow::Terminate => {

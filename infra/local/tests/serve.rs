@@ -1,0 +1,94 @@
+//! `convoke run` and `convoke serve` side by side over one data folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use convoke_tests::kills::Blow;
+use convoke_tests::scripted::{Gate, Reply, ScriptedServer};
+use convoke_tests::serving::{Serving, command};
+
+const FLOW: &str = "
+name: two
+nodes:
+  - {id: first, kind: agent, agent: writer, task: {description: 'Think of {{ input.topic }}', expected_output: A word}}
+  - {id: second, kind: agent, needs: [first], agent: writer, task: {description: Write, expected_output: A text, output_file: text.md}}
+agents: {writer: {role: Writer, goal: Write, backstory: Wrote before}}
+";
+
+/// Long enough for a debug build on a busy machine; nothing waits for it where all is well.
+const LONG: Duration = Duration::from_mins(1);
+
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_convoke"))
+}
+
+async fn run(data: &Path, model_url: &str, more: &[&str]) -> Output {
+    std::fs::write(data.join("two.yaml"), FLOW).expect("written");
+    let mut command = command(&binary(), data, model_url);
+    command.args(["run", "--flow", "two.yaml", "--input", "topic=tea", "--out", "out"]).args(more).kill_on_drop(true);
+    command.env("OPENAI_API_KEY", "sk-lies-there");
+    tokio::time::timeout(LONG, command.output()).await.expect("it ends").expect("it starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_uses_the_installation_that_holds_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ScriptedServer::start(|_: &_| Reply::text("Oolong")).await;
+    let serving = Serving::start(&binary(), folder.path(), &server.base_url()).await;
+    let output = run(folder.path(), &server.base_url(), &[]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/text.md")).expect("made"), "Oolong\n");
+    // The job is the other process's: it ends with it, and is listed by it.
+    let listed = reqwest::Client::new()
+        .get(format!("{}/v1/jobs", serving.address().url))
+        .bearer_auth(serving.address().key)
+        .send()
+        .await
+        .expect("an answer");
+    let listed: serde_json::Value = listed.json().await.expect("JSON");
+    assert_eq!(listed["jobs"][0]["status"], "completed", "{listed}");
+    serving.end(Blow::Terminate).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_goes_on_by_itself_when_the_installation_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let server = ScriptedServer::start(move |_: &_| Reply::text("Oolong").held(&held)).await;
+    let serving = Serving::start(&binary(), folder.path(), &server.base_url()).await;
+    let kill = async {
+        server.asked(1).await;
+        serving.end(Blow::Kill).await;
+        gate.open();
+    };
+    let url = server.base_url();
+    let (output, ()) = tokio::join!(run(folder.path(), &url, &[]), kill);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/text.md")).expect("made"), "Oolong\n");
+    assert_eq!(server.requests().len(), 3, "the call that was under way is made again, no other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_says_at_its_start_what_works_and_what_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ScriptedServer::start(|_: &_| Reply::text("Oolong")).await;
+    let told = text(&run(folder.path(), &server.base_url(), &["--budget", "0.25"]).await.stderr);
+    assert!(told.contains("model compatible/scripted"), "{told}");
+    let key = "OPENAI_API_KEY is set and not used; --model openai/gpt-4.1 would use it";
+    assert!(told.contains(key) && !told.contains("sk-lies-there"), "{told}");
+    assert!(told.contains("no price is known for compatible/scripted"), "{told}");
+    let prices = r#"{"models": {"compatible/scripted": {"input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}}}"#;
+    std::fs::write(folder.path().join("prices.json"), prices).expect("written");
+    std::fs::write(folder.path().join("convoke.toml"), "prices = \"prices.json\"\n").expect("written");
+    let output = run(folder.path(), &server.base_url(), &["--json", "--budget", "0.25"]).await;
+    let done: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    assert!(!text(&output.stderr).contains("no price"), "{}", text(&output.stderr));
+    let (cost, cap) = (&done["job"]["cost"], &done["job"]["budget"]);
+    assert!(cost["usd"] != "0.00" && cap["usd"] == "0.25", "{done}");
+}
