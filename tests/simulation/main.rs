@@ -38,7 +38,9 @@ const SEEDS: u64 = 2_000;
 const FAILURES_MAX: usize = 4;
 
 /// Seeds that once found something.
-const CORPUS: [u64; 0] = [];
+///
+/// 208: a finish claimed by who had seen the job before its end brought it back to life.
+const CORPUS: [u64; 1] = [208];
 
 #[test]
 fn every_shape_completes_without_faults_and_asks_each_step_once() {
@@ -55,6 +57,7 @@ fn seeds() {
         println!("{:#?}", Plan::of(seed));
         return World::new(Plan::of(seed)).run();
     }
+    mute_drawn_panics();
     let count = asked("CONVOKE_SEEDS").unwrap_or(SEEDS);
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let seeds: Vec<u64> = CORPUS.into_iter().chain(0..count).collect();
@@ -73,6 +76,16 @@ fn seeds() {
         println!("seed {seed}: {message}");
     }
     assert!(failed.is_empty(), "replay with CONVOKE_SEED={}", failed[0].0);
+}
+
+/// Panics that a plan wants are no news.
+fn mute_drawn_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload_as_str() != Some(model::DRAWN) {
+            hook(info);
+        }
+    }));
 }
 
 #[expect(clippy::disallowed_methods, reason = "how many seeds is the caller's to say")]

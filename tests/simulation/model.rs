@@ -79,9 +79,13 @@ pub struct SimModel {
     ledger: Mutex<Vec<Call>>,
 }
 
+/// What a panic that the plan wants says.
+pub const DRAWN: &str = "a panic, as drawn";
+
 enum Fate {
     Throttled,
     Failed,
+    Panic,
     Unusable,
     Tool,
     Answer,
@@ -126,15 +130,17 @@ impl SimModel {
         if self.ceased.load(Ordering::SeqCst) {
             return Fate::Answer;
         }
-        let ModelRates { throttled, failed, unusable, tools, .. } = self.rates;
+        let ModelRates { throttled, failed, unusable, panics, .. } = self.rates;
         let mut roll = self.dice.below(1_000);
-        for (rate, fate) in [(throttled, Fate::Throttled), (failed, Fate::Failed), (unusable, Fate::Unusable)] {
+        let drawn =
+            [(throttled, Fate::Throttled), (failed, Fate::Failed), (unusable, Fate::Unusable), (panics, Fate::Panic)];
+        for (rate, fate) in drawn {
             if roll < rate {
                 return fate;
             }
             roll -= rate;
         }
-        if turn == 1 && roll < tools { Fate::Tool } else { Fate::Answer }
+        if turn == 1 && roll < self.rates.tools { Fate::Tool } else { Fate::Answer }
     }
 
     async fn think(&self) {
@@ -176,6 +182,10 @@ impl ChatModel for SimModel {
             Fate::Failed => {
                 self.mishaps.fetch_add(1, Ordering::SeqCst);
                 Err(ModelError::Failed { detail: "as drawn".into() })
+            }
+            Fate::Panic => {
+                self.mishaps.fetch_add(1, Ordering::SeqCst);
+                panic!("{DRAWN}");
             }
             Fate::Unusable => Ok(said(UNUSABLE)),
             Fate::Tool => {

@@ -61,6 +61,8 @@ pub struct ModelRates {
     pub unusable: u64,
     /// Answers that call a tool first.
     pub tools: u64,
+    /// Calls in which the worker panics.
+    pub panics: u64,
 }
 
 const MINUTE_MS: u64 = 60_000;
@@ -83,6 +85,7 @@ impl Plan {
             slow: some(100),
             unusable: some(100),
             tools: some(150),
+            panics: some(60),
         };
         let is_skewed = dice.below(4) == 0;
         let ahead_ms = (0..3).map(|_| if is_skewed { dice.below(11 * MINUTE_MS) } else { dice.below(50) }).collect();

@@ -5,7 +5,6 @@
 //! again after its visibility time, and goes to the dead-letter queue when it has come often enough. Nothing is decided
 //! here: a bell is answered by the state that [`Platform::answer`] finds.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 
@@ -62,17 +61,15 @@ enum MessageError {
     Version(u64),
     #[error("the step can't be worked on")]
     Work(#[source] WorkError),
-    #[error("the step panicked ({message}), and that can't be noted")]
-    Panicked { message: String, source: WorkError },
-    #[error("the step's task was ended")]
-    Aborted(#[source] JoinError),
+    #[error("the step's task ended before it was done")]
+    Ended(#[source] JoinError),
 }
 
 impl MessageError {
     fn is_expected(&self) -> bool {
         match self {
-            Self::Work(error) | Self::Panicked { source: error, .. } => error.is_retryable(),
-            Self::Aborted(_) => true,
+            Self::Work(error) => error.is_retryable(),
+            Self::Ended(ended) => ended.is_cancelled(),
             Self::Malformed(_) | Self::Version(_) => false,
         }
     }
@@ -112,29 +109,9 @@ async fn answer(platform: &Platform, bell: Bell, until: Until) -> Result<(), Mes
     span.record("job", bell.key.job.as_str());
     let (own, rung) = (platform.clone(), bell.clone());
     let work = async move { own.answer(&rung, until).await };
-    match AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await {
-        Ok(answered) => answered.map_err(MessageError::Work),
-        Err(gone) => match gone.try_into_panic() {
-            Ok(panic) => note_panic(platform, bell, said(&*panic)).await,
-            Err(gone) => Err(MessageError::Aborted(gone)),
-        },
-    }
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("without a message").to_owned()
-}
-
-/// Tells the engine, which counts the attempt and rings the step again; then this message is done.
-async fn note_panic(platform: &Platform, bell: Bell, message: String) -> Result<(), MessageError> {
-    tracing::error!(panic = message, "a step panicked");
-    let (own, said) = (platform.clone(), message.clone());
-    let note = async move { own.panicked(&bell, &said).await };
-    match AbortOnDropHandle::new(tokio::spawn(note.in_current_span())).await {
-        Ok(noted) => noted.map_err(|source| MessageError::Panicked { message, source }),
-        Err(gone) => Err(MessageError::Aborted(gone)),
-    }
+    // The engine counts a panic as a failed attempt of its step; what panics nevertheless ends this message's task alone.
+    let answered = AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await;
+    answered.map_err(MessageError::Ended)?.map_err(MessageError::Work)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use convoke_domain::status::StopReason;
 use super::shift::{Held, Lead, RACES_MAX, Shift};
 use super::{WorkError, unexpected};
 use crate::platform::Platform;
-use crate::ports::{Applied, Bell};
+use crate::ports::Applied;
 
 /// An attempt that came to nothing.
 #[derive(Clone, Debug)]
@@ -131,23 +131,6 @@ fn goes_on_without(shift: &Shift<'_>, held: &Held) -> bool {
 }
 
 impl Platform {
-    /// A bell's task panicked: the attempt failed. Idempotent; a claim that is gone is left alone.
-    pub async fn panicked(&self, bell: &Bell, message: &str) -> Result<(), WorkError> {
-        let (Some(job), Some(slot)) = (self.job_flow(&bell.key).await?, bell.slot) else { return Ok(()) };
-        let mut shift = Shift::new(self, job, super::Until { deadline_ms: 0 });
-        let Some(group) = shift.group(bell.group).await? else { return Ok(()) };
-        let Some(mine) = group.run.get(&slot).filter(|slot| slot.claim.is_some()).cloned() else { return Ok(()) };
-        let Some(step) = group.step(shift.job.graph(), slot, mine.at) else { return Ok(()) };
-        let hold = mine.claim.as_ref().map_or(Cost::ZERO, |claim| claim.hold);
-        let claimed_ms = shift.now_ms();
-        let held = Held { group, slot, mine, step, claimed_ms };
-        let cause = format!("the step panicked: {message}");
-        let retry = Retry::Counted { pause_ms: 1_000 };
-        let setback = Setback { actual: hold, reason: StopReason::Internal, cause, retry };
-        let leads = shift.set_back(held, setback).await?;
-        shift.ring(&leads).await
-    }
-
     /// Ends a job: sets its ending (the first stands) and sees to what follows.
     pub async fn end_job(&self, key: &JobKey, ending: &Ending) -> Result<(), WorkError> {
         let Some(job) = self.job_flow(key).await? else { return Ok(()) };

@@ -14,6 +14,7 @@ mod flow;
 mod funds;
 mod harvest;
 mod load;
+mod panic;
 mod payload;
 mod prepare;
 mod report;

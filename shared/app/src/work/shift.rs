@@ -95,7 +95,7 @@ impl<'p> Shift<'p> {
             return Err(WorkError::OutOfTime);
         }
         let Some(group) = self.group(group).await? else { return Ok(()) };
-        let mut held = self.claim(group, slot).await?;
+        let mut held = self.claim_safely(group, slot).await?;
         while let Some(duty) = held {
             let span = self.span(&duty.0);
             held = self.turn(duty).instrument(span).await?;
@@ -110,7 +110,7 @@ impl<'p> Shift<'p> {
 
     /// Performs what is held, commits it, and claims the next step, if any.
     async fn turn(&mut self, duty: Duty) -> Result<Option<Duty>, WorkError> {
-        let (next, mut leads) = self.perform(duty).await?;
+        let (next, mut leads) = self.perform_safely(duty).await?;
         if next.is_some() {
             self.ring(&leads).await?;
             return Ok(next);
@@ -118,7 +118,7 @@ impl<'p> Shift<'p> {
         while self.may_go_on() && !leads.is_empty() {
             let (group, slot) = leads.remove(0);
             let Some(group) = self.group(group).await? else { continue };
-            if let Some(next) = self.claim(group, slot).await? {
+            if let Some(next) = self.claim_safely(group, slot).await? {
                 self.ring(&leads).await?;
                 return Ok(Some(next));
             }

@@ -66,7 +66,10 @@ pub fn claim(view: &View<'_>, id: SlotId, worker: &Worker, hold: Hold, prior: Pr
     if id != SlotId::FINISH {
         change = change.when(When::Live);
     }
-    if before.is_none() && id != SlotId::FINISH {
+    if before.is_none() && id == SlotId::FINISH {
+        // An absent finish is one to come, or one that is over: only what was just seen tells them apart.
+        change = change.when(When::Ver(view.group.ver));
+    } else if before.is_none() {
         let (word, _) = Bits::place(id.index());
         change = change.when(When::Word(Field::Done, word, view.group.done.word(word)));
     }
