@@ -7,6 +7,7 @@ pub mod host;
 mod ids;
 pub mod local;
 mod loopback;
+pub mod metrics;
 pub mod resources;
 pub mod routes;
 pub mod settings;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::IntoResponse;
 use convoke_app::model::{ChatModel, ModelNameError};
 use convoke_app::platform::Platform;
 use convoke_domain::ids::TenantId;
@@ -18,8 +19,9 @@ use convoke_runtime::{Clients, platform};
 use tokio::runtime::Handle;
 
 use crate::host::{
-    Function, Host, HostBuilder, HostError, HttpOptions, QueueSource, RouteError, Schedule, StreamSource,
+    Function, Host, HostBuilder, HostError, HttpOptions, QueueSource, Route, RouteError, Schedule, StreamSource,
 };
+use crate::metrics::{MEDIA_TYPE, Meters, MetersError};
 use crate::resources::{self, ResourceError};
 use crate::routes::routes;
 use crate::stack::{Stack, StackError, StackOptions};
@@ -65,6 +67,9 @@ pub enum LocalError {
     /// A route is malformed: our mistake.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// The counters can't be made: our mistake.
+    #[error(transparent)]
+    Meters(#[from] MetersError),
     /// The owner's key can't be made.
     #[error("the owner's key can't be made: {0}")]
     Key(String),
@@ -127,7 +132,8 @@ impl Local {
     /// Starts everything in this process. The data folder is held until [`Local::shutdown`].
     pub async fn start(options: LocalOptions<'_>) -> Result<Self, LocalError> {
         let stack = Stack::start(StackOptions::new(&options.data_dir)).await?;
-        let clients = stack.clients();
+        let meters = Meters::new()?;
+        let clients = meters.clients(&stack);
         let stores = resources::ensure(&clients).await?;
         let registry = registry(&options).await?;
         let model = convoke_app::model::Models::default_model(&registry).to_owned();
@@ -137,8 +143,11 @@ impl Local {
         let connected =
             Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
         let behind = (limits(options.strings)?, convoke_tools::compiler());
-        let platform = platform(connected, &stores, Arc::new(registry), behind);
-        let host = functions(&platform).http(HttpOptions { port: options.port, routes: routes()? });
+        let mut platform = platform(connected, &stores, meters.models(Arc::new(registry)), behind);
+        platform.ports.events = meters.events(platform.ports.events);
+        let routes = routes()?.into_iter().chain([Route::new("GET /metrics", "metrics")?]).collect();
+        let host = functions(&platform).http(HttpOptions { port: options.port, routes });
+        let host = host.function(Function::http("metrics", metrics(meters, &stack, &stores)));
         let host = host.stream(StreamSource::new(&stores.table, "notify"));
         let host = match options.duty {
             Duty::Answer => host,
@@ -184,6 +193,21 @@ async fn resume(platform: &Platform) {
             tracing::error!(error, "what was left can't be taken up at once; the clock does it when leases run out");
         }
     }
+}
+
+/// The installation's own figures. Nothing in them is anybody's, so no key is asked for.
+fn metrics(meters: Meters, stack: &Stack, stores: &Stores) -> axum::Router {
+    let urls = [&stores.queue_url, &stores.solo_queue_url];
+    let names = urls.map(|url| url.rsplit('/').next().unwrap_or_default().to_owned());
+    let queues = stack.queues().clone();
+    let answer = async move || match meters.text(&queues, &names) {
+        Ok(text) => ([(http::header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "metrics can't be told");
+            http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
+    axum::Router::new().route("/metrics", axum::routing::get(answer))
 }
 
 /// What makes functions work by themselves.

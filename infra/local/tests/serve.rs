@@ -31,6 +31,13 @@ async fn run(data: &Path, model_url: &str, more: &[&str]) -> Output {
     tokio::time::timeout(LONG, command.output()).await.expect("it ends").expect("it starts")
 }
 
+/// The model gets a price, by the settings file of the folder.
+fn set_prices(data: &Path) {
+    let prices = r#"{"models": {"compatible/scripted": {"input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}}}"#;
+    std::fs::write(data.join("prices.json"), prices).expect("written");
+    std::fs::write(data.join("convoke.toml"), "prices = \"prices.json\"\n").expect("written");
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -83,12 +90,64 @@ async fn run_says_at_its_start_what_works_and_what_does_not() {
     let key = "OPENAI_API_KEY is set and not used; --model openai/gpt-4.1 would use it";
     assert!(told.contains(key) && !told.contains("sk-lies-there"), "{told}");
     assert!(told.contains("no price is known for compatible/scripted"), "{told}");
-    let prices = r#"{"models": {"compatible/scripted": {"input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}}}"#;
-    std::fs::write(folder.path().join("prices.json"), prices).expect("written");
-    std::fs::write(folder.path().join("convoke.toml"), "prices = \"prices.json\"\n").expect("written");
+    set_prices(folder.path());
     let output = run(folder.path(), &server.base_url(), &["--json", "--budget", "0.25"]).await;
     let done: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
     assert!(!text(&output.stderr).contains("no price"), "{}", text(&output.stderr));
     let (cost, cap) = (&done["job"]["cost"], &done["job"]["budget"]);
     assert!(cost["usd"] != "0.00" && cap["usd"] == "0.25", "{done}");
+}
+
+/// The metrics, as soon as they hold a line; they are counted when the table's stream is read.
+async fn metrics(url: &str, until: &str) -> String {
+    let read = async {
+        loop {
+            let answer = reqwest::get(format!("{url}/metrics")).await.expect("an answer");
+            assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+            let text = answer.text().await.expect("text");
+            if text.lines().any(|line| line == until) {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, read).await.expect("counted in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happened_is_counted_for_prometheus() {
+    let folder = tempfile::tempdir().expect("a folder");
+    set_prices(folder.path());
+    let server = ScriptedServer::start(|_: &_| Reply::text("Oolong")).await;
+    let serving = Serving::start(&binary(), folder.path(), &server.base_url()).await;
+    let output = run(folder.path(), &server.base_url(), &[]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = metrics(&serving.address().url, "convoke_jobs_total{status=\"completed\"} 1").await;
+    let value = |name: &str| {
+        let line = told.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let number = line.unwrap_or_else(|| panic!("no {name}: {told}")).rsplit(' ').next();
+        number.and_then(|number| number.parse::<f64>().ok()).expect("a number")
+    };
+    let ledger = server.ledger();
+    let exact = [
+        ("convoke_jobs_total{status=\"queued\"}", 1),
+        ("convoke_jobs_total{status=\"working\"}", 1),
+        ("convoke_steps_total{outcome=\"committed\"}", 2),
+        ("convoke_model_calls_total{outcome=\"answered\",provider=\"compatible\"}", 2),
+        ("convoke_model_tokens_total{kind=\"input\",provider=\"compatible\"}", ledger.input_tokens),
+        ("convoke_model_tokens_total{kind=\"output\",provider=\"compatible\"}", ledger.output_tokens),
+    ];
+    for (name, count) in exact {
+        assert_eq!(format!("{}", value(name)), count.to_string(), "{name}");
+    }
+    for name in [
+        "convoke_model_cost_usd_total{provider=\"compatible\"}",
+        "convoke_table_requests_total{operation=\"UpdateItem\"}",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(value(name) > 0.0, "{name}");
+    }
+    assert!(value("convoke_queue_messages{queue=\"convoke-steps\",state=\"ready\"}") >= 0.0);
+    assert!(!told.contains("local") && !told.contains("scripted"), "no tenant, no model's own name: {told}");
+    serving.end(Blow::Terminate).await;
 }

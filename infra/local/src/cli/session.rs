@@ -131,9 +131,11 @@ pub fn failure(settings: &Settings, model: Option<&str>, error: &LocalError) -> 
             Failure::caused(&what, error).hint(hint).usage_exit()
         }
         LocalError::Weights(error) => weights_failure(error),
-        LocalError::Models(_) | LocalError::Host(_) | LocalError::Route(_) | LocalError::Key(_) => {
-            Failure::caused("Convoke can't start", error)
-        }
+        LocalError::Models(_)
+        | LocalError::Meters(_)
+        | LocalError::Host(_)
+        | LocalError::Route(_)
+        | LocalError::Key(_) => Failure::caused("Convoke can't start", error),
     }
 }
 

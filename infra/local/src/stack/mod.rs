@@ -36,6 +36,7 @@ pub use folder::FolderError;
 use folder::{Folder, Keys};
 use queue::Queues;
 pub use table::{Durability, Table, TableError};
+pub(crate) use wire::operation;
 
 /// How long requests under way get to end at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);

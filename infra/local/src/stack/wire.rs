@@ -47,7 +47,7 @@ pub(super) fn json_answer(status: u16, body: String) -> Result<HttpResponse, Con
 }
 
 /// The operation's name: what follows the dot of `x-amz-target`.
-pub(super) fn operation(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn operation(request: &HttpRequest) -> Option<&str> {
     request.headers().get("x-amz-target")?.split_once('.').map(|(_, operation)| operation)
 }
 
