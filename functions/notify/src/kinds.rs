@@ -7,11 +7,11 @@ use convoke_domain::group::Group;
 
 /// What has happened to a group between two images.
 pub(super) fn of(graph: &Graph, old: Option<&Group>, new: &Group) -> Vec<EventKind> {
-    derive(graph, old, new).into_iter().filter_map(kind).collect()
+    derive(graph, old, new).into_iter().map(kind).collect()
 }
 
-fn kind(happened: Happened) -> Option<EventKind> {
-    Some(match happened {
+fn kind(happened: Happened) -> EventKind {
+    match happened {
         Happened::Submitted => EventKind::Submitted,
         Happened::Working => EventKind::Working,
         Happened::StepStarted { step, attempt } => EventKind::StepStarted { step: step.to_string(), attempt },
@@ -21,12 +21,11 @@ fn kind(happened: Happened) -> Option<EventKind> {
         }
         Happened::StepWaitsForBudget { step } => EventKind::StepWaitsForBudget { step: step.to_string() },
         Happened::MapStarted { step } => EventKind::MapStarted { step: step.to_string() },
-        // It has no event of its own: the job's ending names the step, and an item's result says why it failed.
-        Happened::StepFailed { .. } => return None,
+        Happened::StepFailed { step, attempt } => EventKind::StepFailed { step: step.to_string(), attempt },
         Happened::Ending(ending) => {
             EventKind::Ending { stop_reason: ending.reason, step: ending.step, cause: ending.cause }
         }
         Happened::Ended { status, stop_reason } => EventKind::Ended { status, stop_reason },
         Happened::Cost { spent } => EventKind::Cost { spent },
-    })
+    }
 }

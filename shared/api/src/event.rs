@@ -46,6 +46,14 @@ pub enum EventWhat {
         /// The attempt that did it.
         attempt: u32,
     },
+    /// A step failed for good: with it the job, or its item alone where the map goes on without it.
+    #[serde(rename = "step.failed")]
+    StepFailed {
+        /// The step.
+        step: String,
+        /// The last attempt.
+        attempt: u32,
+    },
     /// A step will be tried again.
     #[serde(rename = "step.retrying")]
     StepRetrying {
@@ -104,6 +112,7 @@ impl EventWhat {
             Self::Working => "job.working",
             Self::StepStarted { .. } => "step.started",
             Self::StepCompleted { .. } => "step.completed",
+            Self::StepFailed { .. } => "step.failed",
             Self::StepRetrying { .. } => "step.retrying",
             Self::StepWaitsForBudget { .. } => "step.waiting_for_budget",
             Self::MapStarted { .. } => "map.started",

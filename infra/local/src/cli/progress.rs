@@ -64,6 +64,10 @@ impl Progress {
                 self.running.remove(name);
                 self.line(&format!("  ✓ {name}{}", step.map(figures).unwrap_or_default()));
             }
+            EventWhat::StepFailed { step: name, attempt } => {
+                self.running.remove(name);
+                self.line(&format!("  ✗ {name} failed in attempt {attempt}"));
+            }
             EventWhat::StepRetrying { step, .. } => {
                 self.running.remove(step);
                 self.line(&format!("  … {step} is tried again"));

@@ -266,6 +266,14 @@ pub enum EventKind {
         /// The attempt that did it.
         attempt: u32,
     },
+    /// A step failed for good.
+    #[serde(rename = "step.failed")]
+    StepFailed {
+        /// The step.
+        step: String,
+        /// The last attempt.
+        attempt: u32,
+    },
     /// An attempt failed, or was given back, and the step will be tried again.
     #[serde(rename = "step.retrying")]
     StepRetrying {

@@ -97,6 +97,7 @@ fn what(kind: EventKind) -> EventWhat {
         EventKind::Working => EventWhat::Working,
         EventKind::StepStarted { step, attempt } => EventWhat::StepStarted { step, attempt },
         EventKind::StepCompleted { step, attempt } => EventWhat::StepCompleted { step, attempt },
+        EventKind::StepFailed { step, attempt } => EventWhat::StepFailed { step, attempt },
         EventKind::StepRetrying { step, not_before_ms } => {
             EventWhat::StepRetrying { step, not_before: Time(not_before_ms) }
         }
