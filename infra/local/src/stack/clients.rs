@@ -1,6 +1,8 @@
-//! SDK clients of the stack. Besides endpoint, keys and connector everything is the SDK's default, as on Lambda.
+//! SDK clients of the stack. Besides endpoint, keys and connector everything is the SDK's default, as on Lambda, but for
+//! one thing: who polls queues on AWS isn't our code, and the SDK looks ten times a second whether an open poll moves.
 
 use aws_credential_types::Credentials;
+use aws_sdk_sqs::config::StalledStreamProtectionConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::folder::Keys;
@@ -62,6 +64,7 @@ pub(super) fn connect(keys: &Keys, endpoints: Endpoints, http_client: impl Fn(Se
         .credentials_provider(credentials.clone())
         .endpoint_url(endpoints.queues)
         .http_client(http_client(Service::Queues))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     let s3 = aws_sdk_s3::Config::builder()
         .behavior_version_latest()
