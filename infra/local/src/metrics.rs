@@ -3,7 +3,7 @@
 //! | name | labels | |
 //! |---|---|---|
 //! | `convoke_jobs_total` | `status` | jobs that came into a state: `queued`, `working`, `completed`, `failed`, `cancelled` |
-//! | `convoke_steps_total` | `outcome` | steps: `committed`; `failed`, which ended its job; `yielded`, to be tried again |
+//! | `convoke_steps_total` | `outcome` | steps: `committed`; `failed` for good; `yielded`, to be tried again |
 //! | `convoke_model_calls_total` | `provider`, `outcome` | calls: `answered`, `throttled`, `failed` |
 //! | `convoke_model_tokens_total` | `provider`, `kind` | tokens of answered calls: `input`, `output` |
 //! | `convoke_model_cost_usd_total` | `provider` | what they cost, in US dollars; nothing where the price isn't known |

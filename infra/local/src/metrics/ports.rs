@@ -101,12 +101,12 @@ impl CountedEvents {
             EventKind::Working => job("working"),
             EventKind::Ended { status, .. } => job(status.as_str()),
             EventKind::StepCompleted { step: name, .. } => step(name, "committed"),
-            EventKind::Ending { step: Some(name), .. } => step(name, "failed"),
+            EventKind::StepFailed { step: name, .. } => step(name, "failed"),
             EventKind::StepRetrying { step: name, .. } => step(name, "yielded"),
             EventKind::StepStarted { .. }
             | EventKind::StepWaitsForBudget { .. }
             | EventKind::MapStarted { .. }
-            | EventKind::Ending { step: None, .. }
+            | EventKind::Ending { .. }
             | EventKind::Cost { .. } => {}
         }
     }
