@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use convoke_tests::kills::Blow;
 use convoke_tests::scripted::{Gate, Reply, ScriptedServer};
-use convoke_tests::serving::{Serving, command};
+use convoke_tests::serving::{Address, Serving, command};
+use serde_json::{Value, json};
 
 const FLOW: &str = "
 name: two
@@ -150,4 +151,72 @@ async fn what_happened_is_counted_for_prometheus() {
     assert!(value("convoke_queue_messages{queue=\"convoke-steps\",state=\"ready\"}") >= 0.0);
     assert!(!told.contains("local") && !told.contains("scripted"), "no tenant, no model's own name: {told}");
     serving.end(Blow::Terminate).await;
+}
+
+/// A job of two steps, submitted over HTTP; its id.
+async fn submit(address: &Address) -> String {
+    let agent = |id: &str, needs: &[&str]| {
+        let task = json!({ "description": "Write", "expected_output": "A word" });
+        json!({ "id": id, "kind": "agent", "needs": needs, "agent": "writer", "task": task })
+    };
+    let writer = json!({ "role": "Writer", "goal": "Write", "backstory": "Wrote before" });
+    let flow = json!({ "name": "two", "nodes": [agent("first", &[]), agent("second", &["first"])], "agents": { "writer": writer } });
+    let request = reqwest::Client::new().post(format!("{}/v1/jobs", address.url)).bearer_auth(&address.key);
+    let answer = request.json(&json!({ "flow": flow, "input": {} })).send().await.expect("an answer");
+    let accepted: Value = answer.json().await.expect("JSON");
+    accepted["id"].as_str().unwrap_or_else(|| panic!("{accepted}")).to_owned()
+}
+
+async fn jobs(data: &Path, model_url: &str, arguments: &[&str]) -> Output {
+    let mut command = command(&binary(), data, model_url);
+    let output = command.arg("jobs").args(arguments).kill_on_drop(true).output();
+    tokio::time::timeout(LONG, output).await.expect("it ends").expect("it starts")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_look_start_no_work_and_watch_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let server = ScriptedServer::start(move |_: &_| Reply::text("Oolong").held(&held)).await;
+    let url = server.base_url();
+    let serving = Serving::start(&binary(), folder.path(), &url).await;
+    let id = submit(&serving.address()).await;
+    server.asked(1).await;
+    serving.end(Blow::Kill).await;
+    gate.open();
+    for arguments in [&["list"][..], &["show", &id], &["logs", &id], &["artifacts", &id]] {
+        let output = jobs(folder.path(), &url, arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let cancelled = jobs(folder.path(), &url, &["cancel", &id]).await;
+    assert!(cancelled.status.success(), "{}", text(&cancelled.stderr));
+    assert!(text(&cancelled.stderr).contains("nobody serves"), "{}", text(&cancelled.stderr));
+    assert_eq!(server.requests().len(), 1, "nobody worked");
+    let watched = jobs(folder.path(), &url, &["watch", &id]).await;
+    assert_eq!(watched.status.code(), Some(3), "{}", text(&watched.stderr));
+    assert!(text(&watched.stdout).contains("cancelled"), "{}", text(&watched.stdout));
+    assert_eq!(server.requests().len(), 1, "a cancelled job asks for nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_outlasts_an_orderly_end_is_given_up_and_counts_no_attempt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let server = ScriptedServer::start(move |_: &_| Reply::text("Oolong").held(&held)).await;
+    let url = server.base_url();
+    let serving = Serving::start(&binary(), folder.path(), &url).await;
+    let id = submit(&serving.address()).await;
+    server.asked(1).await;
+    serving.end(Blow::Terminate).await;
+    gate.open();
+    let watched = jobs(folder.path(), &url, &["watch", &id, "--json"]).await;
+    assert!(watched.status.success(), "{}", text(&watched.stderr));
+    assert_eq!(server.requests().len(), 3, "the call that was given up is made again, no other");
+    let told = text(&jobs(folder.path(), &url, &["logs", &id, "--json"]).await.stdout);
+    let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let done = events.iter().filter(|event| event["type"] == "step.completed" && event["step"] != "(finish)");
+    let attempts: Vec<&Value> = done.map(|event| &event["attempt"]).collect();
+    assert_eq!(attempts, [1, 1], "{told}");
 }
