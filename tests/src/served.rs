@@ -30,7 +30,7 @@ const INPUT_MICRO_USD: u64 = 2;
 /// What a token of its answers costs, in micro-dollars.
 const OUTPUT_MICRO_USD: u64 = 8;
 /// Longest time that a job of a test may take.
-const JOB_TIME_MAX: Duration = Duration::from_mins(1);
+const JOB_TIME_MAX: Duration = Duration::from_mins(2);
 /// Longest time until the queues are empty after that.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 

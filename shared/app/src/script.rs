@@ -115,8 +115,10 @@ pub struct Accepted {
 pub struct Rejected {
     /// What the model is told.
     pub feedback: String,
+    /// The same in a line, for people.
+    pub reason: String,
     /// What can be made of the answer once the repair rounds are used up.
-    pub repaired: Option<Accepted>,
+    pub repaired: Option<Box<Accepted>>,
 }
 
 /// A definition that doesn't fit its input: final.

@@ -1,5 +1,6 @@
 //! The flow `software`, whole, with a strong model that calls tools.
 
+mod badly;
 mod team;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -182,7 +182,7 @@ impl Script for Simple {
 
     fn accept(&self, task: &str, inputs: &Inputs, answer: (&str, &dyn Toolbox)) -> Result<Accepted, Rejected> {
         if answer.0 == UNUSABLE {
-            return Err(Rejected { feedback: "that is no answer".into(), repaired: None });
+            return Err(Rejected { feedback: "that is no answer".into(), reason: "no answer".into(), repaired: None });
         }
         let item = inputs.item.as_ref().map_or(0, |(index, _)| *index);
         let path = format!("{task}/{item}.txt");

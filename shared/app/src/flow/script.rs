@@ -268,16 +268,21 @@ impl Script for JobScript {
         loaded: &Inputs,
         (text, toolbox): (&str, &dyn Toolbox),
     ) -> Result<script::Accepted, Rejected> {
-        let spec = self.task(task).map_err(|broken| Rejected { feedback: broken.cause, repaired: None })?;
+        let spec = self.task(task).map_err(|broken| Rejected {
+            feedback: broken.cause.clone(),
+            reason: broken.cause,
+            repaired: None,
+        })?;
         let inputs = self.task_inputs(spec, loaded);
         let written: Vec<NewFile> = toolbox.written().into_iter().filter_map(written).collect();
         let findings = match accept(&self.flow, spec, &inputs, text, &written) {
             Ok(accepted) => return Ok(accepted.into()),
             Err(findings) => findings,
         };
-        tracing::debug!(task, findings = summary(&findings), "an answer is sent back");
-        let repaired = repair(&self.flow, spec, &inputs, text, &written).map(Into::into);
-        Err(Rejected { feedback: feedback(&findings), repaired })
+        let reason = summary(&findings);
+        tracing::debug!(task, reason, "an answer is sent back");
+        let repaired = repair(&self.flow, spec, &inputs, text, &written).map(|accepted| Box::new(accepted.into()));
+        Err(Rejected { feedback: feedback(&findings), reason, repaired })
     }
 
     fn until(&self, task: &str, loaded: &Inputs) -> Result<Option<bool>, Broken> {

@@ -27,6 +27,11 @@ const JOINS_MAX: usize = 8;
 const REFUSED: [&str; 12] =
     ["include", "import", "from", "extends", "block", "macro", "call", "set", "with", "filter", "do", "autoescape"];
 
+/// Filters that there are.
+const FILTERS: [&str; 7] = ["length", "tojson", "lower", "upper", "trim", "join", "default"];
+/// Tests that there are.
+const TESTS: [&str; 3] = ["defined", "undefined", "none"];
+
 /// A compiled template; cheap to clone.
 #[derive(Clone)]
 pub struct Template {
@@ -198,23 +203,31 @@ fn reads(environment: &Environment<'static>) -> Result<Vec<Path>, TemplateError>
     Ok(names.iter().map(|name| name.split('.').map(str::to_owned).collect()).collect())
 }
 
-/// Refuses statements that aren't available, and too many operators that join texts.
+/// Refuses statements, filters and tests that aren't available, and too many operators that join texts.
 fn check_tags(source: &str) -> Result<(), TemplateError> {
     let mut joins = 0;
     let mut rest = source;
-    while let Some(start) = rest.find("{%").into_iter().chain(rest.find("{{")).min() {
-        let is_statement = rest[start..].starts_with("{%");
+    while let Some((start, close)) = next_tag(rest) {
+        let is_comment = close == "#}";
         let inside = &rest[start + 2..];
-        let end = inside.find(if is_statement { "%}" } else { "}}" }).unwrap_or(inside.len());
+        let end = inside.find(close).unwrap_or(inside.len());
         let tag = &inside[..end];
-        if is_statement {
+        rest = &inside[end..];
+        if is_comment {
+            continue;
+        }
+        if close == "%}" {
             check_statement(tag)?;
+            if keyword(tag) == "raw" {
+                rest = rest.find("endraw").map_or("", |end| &rest[end..]);
+                continue;
+            }
         }
         if tag.contains('*') {
             return Err(TemplateError::Unavailable("the operator *".to_owned()));
         }
+        check_names(tag)?;
         joins += tag.bytes().filter(|&b| b == b'~' || b == b'+').count();
-        rest = &inside[end..];
     }
     if joins > JOINS_MAX {
         return Err(TemplateError::Unavailable(format!("more than {JOINS_MAX} operators ~ and +")));
@@ -222,9 +235,80 @@ fn check_tags(source: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-fn check_statement(tag: &str) -> Result<(), TemplateError> {
+/// Where the next tag begins, and what closes it.
+fn next_tag(text: &str) -> Option<(usize, &'static str)> {
+    let marks = [("{%", "%}"), ("{{", "}}"), ("{#", "#}")];
+    marks.into_iter().filter_map(|(open, close)| Some((text.find(open)?, close))).min()
+}
+
+/// Filters and tests are looked up when a template is filled in; an unknown one is told before.
+fn check_names(tag: &str) -> Result<(), TemplateError> {
+    let words = words(tag);
+    for (index, word) in words.iter().enumerate() {
+        let next = |by: usize| words.get(index + by).copied().unwrap_or_default();
+        match *word {
+            "|" if !FILTERS.contains(&next(1)) => return Err(unknown("filter", next(1), &FILTERS)),
+            "is" => {
+                let name = if next(1) == "not" { next(2) } else { next(1) };
+                if !TESTS.contains(&name) {
+                    return Err(unknown("test", name, &TESTS));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn unknown(kind: &str, name: &str, known: &[&str]) -> TemplateError {
+    let name: String = name.chars().take(40).collect();
+    TemplateError::Syntax(format!("there is no {kind} {name:?}, but {}", known.join(", ")))
+}
+
+/// Names and single signs of a tag; texts in quotes are left out, and so is what follows a dot.
+fn words(tag: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = tag;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '\'' | '"' => quoted(rest, first),
+            c if c.is_alphabetic() || c == '_' => {
+                rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+            }
+            c => c.len_utf8(),
+        };
+        let word = &rest[..length];
+        if !first.is_whitespace() && !matches!(first, '\'' | '"') && words.last() != Some(&".") {
+            words.push(word);
+        } else if words.last() == Some(&".") {
+            words.pop();
+        }
+        rest = &rest[length..];
+    }
+    words
+}
+
+/// Length of the text in quotes that `text` begins with.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            c if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn keyword(tag: &str) -> String {
     let tag = tag.trim_start_matches(['-', '+']).trim_start();
-    let keyword: String = tag.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    tag.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn check_statement(tag: &str) -> Result<(), TemplateError> {
+    let keyword = keyword(tag);
     if REFUSED.contains(&keyword.as_str()) {
         return Err(TemplateError::Unavailable(format!("the statement {keyword}")));
     }
@@ -316,6 +400,28 @@ mod tests {
             assert!(matches!(render(source), Err(TemplateError::Unavailable(_))), "{source}: {:?}", render(source));
         }
         assert_eq!(render(&"x".repeat(SOURCE_BYTES_MAX + 1)), Err(TemplateError::TooLong));
+    }
+
+    #[test]
+    fn filters_and_tests_are_known_before_anything_is_filled_in() {
+        for (source, named) in [
+            ("{{ a | explode }}", "filter \"explode\""),
+            ("{{ a|lower|explode(1) }}", "filter \"explode\""),
+            ("{% if a is odd %}{% endif %}", "test \"odd\""),
+            ("{% if a is not odd %}{% endif %}", "test \"odd\""),
+        ] {
+            let error = Template::compile(source, 100).expect_err(source).to_string();
+            assert!(error.contains(named), "{source}: {error}");
+        }
+        for source in [
+            "{{ 'a | explode' }}{{ \"it\\\" is odd\" }}",
+            "{{ a.is }}{{ a.b | lower }}",
+            "{# a | explode #}",
+            "{% raw %}{{ a | explode }}{% endraw %}{{ a }}",
+            "{% if a is not none and b is defined %}{% endif %}",
+        ] {
+            assert!(Template::compile(source, 100).is_ok(), "{source}: {:?}", Template::compile(source, 100));
+        }
     }
 
     #[test]

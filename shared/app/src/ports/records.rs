@@ -111,7 +111,7 @@ pub struct Progress {
     /// For a map whose items wait for each other: for each item the indices of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Vec<u8>>>,
-    /// Of a loop's last step: what whoever gets the result should know.
+    /// What whoever gets the result should know, unless a later round of the step replaces it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// The item failed, and the map goes on without it.

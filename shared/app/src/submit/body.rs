@@ -110,6 +110,11 @@ impl Reader<'_> {
             let hint = format!("at most {PROMPT_BYTES_MAX} bytes; longer texts go as files, by POST /v1/uploads");
             self.note("input.prompt", format!("has {bytes} bytes"), hint);
         }
+        let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        if let Some(bad) = prompt.and_then(Value::as_str).and_then(|text| text.chars().find(|c| !is_text(*c))) {
+            let hint = "text; other content goes as files, by POST /v1/uploads";
+            self.note("input.prompt", format!("holds {bad:?}, which is no text"), hint);
+        }
     }
 
     fn model(&mut self, fields: &Map<String, Value>) -> Option<String> {
@@ -310,6 +315,8 @@ mod tests {
         let prompt = |bytes: usize| with("input", json!({"prompt": "x".repeat(bytes)}));
         assert!(prompt(PROMPT_BYTES_MAX).is_empty());
         assert_eq!(prompt(PROMPT_BYTES_MAX + 1), ["input.prompt"]);
+        assert_eq!(with("input", json!({"prompt": "a\u{0}b"})), ["input.prompt"]);
+        assert!(with("input", json!({"prompt": "a\r\n\tb ü"})).is_empty());
         let labels = |count: usize| -> Value { (0..count).map(|n| (n.to_string(), json!("v"))).collect() };
         assert!(with("labels", labels(10)).is_empty());
         assert_eq!(with("labels", labels(11)), ["labels"]);

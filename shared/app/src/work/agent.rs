@@ -35,8 +35,16 @@ pub(super) enum Worked {
 /// What an answer amounts to.
 enum Judged {
     Accepted(Accepted),
+    /// It stayed wrong; what could be made of it holds.
+    Mended {
+        accepted: Accepted,
+        reason: String,
+    },
     Replies(Vec<Message>),
-    Rejected(String),
+    Rejected {
+        feedback: String,
+        reason: String,
+    },
 }
 
 impl Shift<'_> {
@@ -58,13 +66,23 @@ impl Shift<'_> {
                     let record = self.result(held, session, (accepted, &answer), cost).await?;
                     return Ok(Worked::Result(Box::new(record), cost));
                 }
-                Judged::Rejected(cause) => {
-                    self.journal(held, session, (&answer, &[]), cost).await?;
+                Judged::Mended { accepted, reason } => {
+                    session.count(&answer, cost);
+                    let mut record = self.result(held, session, (accepted, &answer), cost).await?;
+                    record
+                        .progress
+                        .warnings
+                        .push(format!("{}: the answer stayed wrong and was mended: {reason}", held.step));
+                    return Ok(Worked::Result(Box::new(record), cost));
+                }
+                Judged::Rejected { feedback, reason } => {
+                    // The next attempt goes on with it.
+                    self.journal(held, session, (&answer, &[Message::User { text: feedback }]), cost).await?;
                     let pause_ms = PAUSE_MS << held.mine.attempt.min(6);
                     return Ok(Worked::Setback(Setback {
                         actual: cost,
                         reason: StopReason::GuardrailFailed,
-                        cause,
+                        cause: format!("the answer didn't pass: {reason}"),
                         retry: Retry::Counted { pause_ms },
                     }));
                 }
@@ -90,7 +108,7 @@ impl Shift<'_> {
             return Judged::Replies(answer.tool_calls.iter().map(|call| session.toolbox.call(call)).collect());
         }
         let verdict = self.job.script.accept(&session.task, &session.inputs, (&answer.text, &*session.toolbox));
-        let Rejected { feedback, repaired } = match verdict {
+        let Rejected { feedback, reason, repaired } = match verdict {
             Ok(accepted) => return Judged::Accepted(accepted),
             Err(rejected) => rejected,
         };
@@ -99,7 +117,10 @@ impl Shift<'_> {
             let cut = if answer.finish == Finish::Length { "The answer was cut off: be shorter.\n" } else { "" };
             return Judged::Replies(vec![Message::User { text: format!("{cut}{feedback}") }]);
         }
-        repaired.map_or(Judged::Rejected(feedback), Judged::Accepted)
+        match repaired {
+            Some(accepted) => Judged::Mended { accepted: *accepted, reason },
+            None => Judged::Rejected { feedback, reason },
+        }
     }
 
     /// Journals a turn before it is acted on; answers what was replied in the stored one.

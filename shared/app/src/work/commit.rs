@@ -17,7 +17,7 @@ use super::{WorkError, store_value, unexpected};
 use crate::model::Usage;
 use crate::platform::Platform;
 use crate::ports::{Applied, BlobKey, FileRef, Payload, Progress, StepRecord};
-use crate::script::{Inputs, ItemList, Known, NewFile};
+use crate::script::{Broken, Inputs, ItemList, Known, NewFile};
 
 /// Bytes of JSON that a chunk of a map's list holds, unless one item alone is larger.
 const CHUNK_BYTES_MAX: usize = 8 * 1024;
@@ -105,15 +105,12 @@ impl Shift<'_> {
         let task = held.step.task.clone();
         let known: Known = self.known(&record).await?;
         inputs.known.insert(task.clone(), vec![known]);
-        let script = &self.job.script;
-        let asked = script.until(&task, &inputs).and_then(|until| {
-            let warnings = if self.ends(held, until) { script.warnings(&task, &inputs)? } else { Vec::new() };
-            Ok((until, warnings))
-        });
+        let until = self.job.script.until(&task, &inputs);
+        let asked = until.and_then(|until| Ok((until, self.warnings(held, until, &inputs)?)));
         Ok(match asked {
             Ok((until, warnings)) => {
                 record.progress.until = until;
-                record.progress.warnings = warnings;
+                record.progress.warnings.extend(warnings);
                 record.ended_ms = self.now_ms();
                 Ok(record)
             }
@@ -121,11 +118,21 @@ impl Shift<'_> {
         })
     }
 
-    /// Whether the loop ends with this step, by its `until` or its bound.
-    fn ends(&self, held: &Held, until: Option<bool>) -> bool {
-        let thread = held.group.node(self.job.graph(), held.slot).map(|(_, node)| node.thread());
-        let rounds_max = thread.map_or(1, |thread| thread.rounds_max);
-        until.is_some_and(|is_done| is_done || held.step.round.is_none_or(|round| round >= rounds_max))
+    /// What whoever gets the result should know of a loop that ends with this step, by its `until` or its bound.
+    fn warnings(&self, held: &Held, until: Option<bool>, inputs: &Inputs) -> Result<Vec<String>, Broken> {
+        let Some(is_done) = until else { return Ok(Vec::new()) };
+        let Some((_, node)) = held.group.node(self.job.graph(), held.slot) else { return Ok(Vec::new()) };
+        let rounds_max = node.thread().rounds_max;
+        let is_bound = held.step.round.is_none_or(|round| round >= rounds_max);
+        if !is_done && !is_bound {
+            return Ok(Vec::new());
+        }
+        let mut warnings = self.job.script.warnings(&held.step.task, inputs)?;
+        if warnings.is_empty() && !is_done {
+            let name = held.step.item.map_or_else(|| node.id.clone(), |item| format!("{}[{item}]", node.id));
+            warnings.push(format!("{name}: all {rounds_max} rounds were used up before it was done"));
+        }
+        Ok(warnings)
     }
 
     async fn list_record(&self, held: &Held, list: ItemList) -> Result<Result<StepRecord, Setback>, WorkError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use convoke_domain::graph::{Graph, Thread};
+use convoke_domain::graph::Graph;
 use convoke_domain::group::{Fan, Group, Order, Scope};
 use convoke_domain::ids::{GroupId, StepId};
 use convoke_domain::order;
@@ -60,7 +60,8 @@ pub(super) struct Harvester<'g> {
     needs: BTreeMap<usize, Vec<Vec<u8>>>,
     levels: BTreeMap<usize, Vec<u32>>,
     versions: BTreeMap<String, Vec<Version>>,
-    notes: Vec<(Rank, String)>,
+    /// What the last round of each step has to say, by node, item and position.
+    notes: BTreeMap<(usize, u32, usize), (Rank, Vec<String>)>,
     lines: Vec<Line>,
     sums: BTreeMap<String, (Rank, Sum)>,
     last: Option<(Rank, StepRecord)>,
@@ -87,7 +88,7 @@ impl<'g> Harvester<'g> {
             needs,
             levels,
             versions: BTreeMap::new(),
-            notes: Vec::new(),
+            notes: BTreeMap::new(),
             lines: Vec::new(),
             sums: BTreeMap::new(),
             last: None,
@@ -99,15 +100,9 @@ impl<'g> Harvester<'g> {
     pub fn take(&mut self, record: &StepRecord) {
         self.steps += 1;
         let rank = self.rank(&record.step);
-        if let Some(error) = &record.progress.error {
-            self.notes.push((rank, format!("{} failed: {error}", record.step)));
-        }
-        self.notes.extend(record.progress.warnings.iter().map(|warning| (rank, warning.clone())));
-        if record.progress.warnings.is_empty()
-            && let Some(rounds) = self.bound_of(record)
-        {
-            let name = self.loop_name(&record.step);
-            self.notes.push((rank, format!("{name}: all {rounds} rounds were used up before it was done")));
+        let notes = self.notes.entry((rank.place, rank.item, rank.position)).or_default();
+        if rank >= notes.0 {
+            *notes = (rank, notes_of(record));
         }
         if self.lines.len() < LINES_MAX * 4 {
             self.lines.push(Line::of(record));
@@ -127,7 +122,10 @@ impl<'g> Harvester<'g> {
 
     /// What all that was taken in comes to.
     pub fn done(mut self) -> Harvest {
-        let (mut files, mut notes) = (BTreeMap::new(), std::mem::take(&mut self.notes));
+        let mut files = BTreeMap::new();
+        let notes = std::mem::take(&mut self.notes).into_values();
+        let mut notes: Vec<(Rank, String)> =
+            notes.flat_map(|(rank, notes)| notes.into_iter().map(move |note| (rank, note))).collect();
         for (path, versions) in std::mem::take(&mut self.versions) {
             // Of each thread only the last version counts.
             let mut latest: BTreeMap<(usize, u32), &Version> = BTreeMap::new();
@@ -199,24 +197,12 @@ impl<'g> Harvester<'g> {
         }
         false
     }
+}
 
-    fn thread(&self, task: &str) -> Option<&'g Thread> {
-        let (node, _) = self.tasks.get(task)?;
-        Some(self.graph.nodes[*node].thread())
-    }
-
-    /// The bound of the loop whose last round this is without its `until` holding.
-    fn bound_of(&self, record: &StepRecord) -> Option<u32> {
-        let thread = self.thread(&record.step.task).filter(|thread| thread.looped)?;
-        let is_last = record.progress.until == Some(false) && record.step.round == Some(thread.rounds_max);
-        is_last.then_some(thread.rounds_max)
-    }
-
-    fn loop_name(&self, step: &StepId) -> String {
-        let node = self.tasks.get(step.task.as_str()).map(|(node, _)| self.graph.nodes[*node].id.as_str());
-        let name = node.unwrap_or(step.task.as_str());
-        step.item.map_or_else(|| name.to_owned(), |item| format!("{name}[{item}]"))
-    }
+/// What a reader should know of a step.
+fn notes_of(record: &StepRecord) -> Vec<String> {
+    let error = record.progress.error.as_ref().map(|error| format!("{} failed: {error}", record.step));
+    record.progress.warnings.iter().cloned().chain(error).collect()
 }
 
 fn needs((id, group): (&GroupId, &Group)) -> Option<(usize, Vec<Vec<u8>>)> {
