@@ -123,8 +123,9 @@ async fn a_folder_that_another_process_holds_is_named_with_its_holder() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = Stack::start(StackOptions::new(folder.path())).await.expect("a stack");
     let holder = std::process::id().to_string();
-    for arguments in [&["serve", "--port", "0"][..], &["keys", "list"]] {
-        check(folder.path(), arguments, &["in use by process", &holder, "--data-dir"]);
+    for (arguments, hint) in [(&["serve", "--port", "0"][..], "--data-dir"), (&["keys", "list"], "while nobody serves")]
+    {
+        check(folder.path(), arguments, &["in use by process", &holder, hint]);
     }
     stack.shutdown().await;
 }

@@ -8,14 +8,19 @@ use super::progress::printable;
 use super::session;
 use crate::resources;
 use crate::settings::Settings;
-use crate::stack::{Stack, StackOptions};
+use crate::stack::{FolderError, Stack, StackError, StackOptions};
 use convoke_app::platform::{Limits, Platform};
 use convoke_models::registry::{self, Registry};
 
 /// Does what is asked. The installation must not be running: its folder is held by one process.
 pub async fn keys(settings: &Settings, command: KeysCommand) -> Result<Exit, Failure> {
     let started = Stack::start(StackOptions::new(&settings.data_dir)).await;
-    let stack = started.map_err(|error| session::failure(settings, None, &error.into()))?;
+    let stack = started.map_err(|error| match error {
+        StackError::Folder(FolderError::Held { .. }) => {
+            Failure::caused("", &error).hint("keys are made and deleted while nobody serves; end it first").usage_exit()
+        }
+        error => session::failure(settings, None, &error.into()),
+    })?;
     let platform = platform(&stack).await?;
     let done = act(&platform, command).await;
     stack.shutdown().await;
