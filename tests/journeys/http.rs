@@ -120,6 +120,8 @@ async fn events_come_as_a_stream_and_go_on_after_the_last_one_that_was_seen() {
         );
         assert_eq!(data, event);
     }
+    let end = streamed.last().expect("events").0.as_str();
+    assert_eq!(open(Some(end), "").await.status().as_u16(), 204, "who has had the last one needn't come again");
     let wrong = served.request(Method::GET, &path).header("accept", "text/event-stream").header("last-event-id", "x");
     assert_eq!(Answer::of(wrong).await.problem(400), "malformed_request");
     served.stop().await;

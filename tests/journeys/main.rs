@@ -2,6 +2,7 @@
 
 mod bad_flows;
 mod badly;
+mod conflicts;
 mod http;
 mod inline;
 mod refused;

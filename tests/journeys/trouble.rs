@@ -120,6 +120,19 @@ async fn a_call_that_takes_too_long_is_given_up_and_counts_as_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_is_not_there_costs_nothing() {
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("bound"));
+    drop(listener);
+    let served = Served::with(|_: &ChatRequest| ok(), &[("OPENAI_BASE_URL", &url)]).await;
+    let job = served.run(&submission("anything", 1)).await;
+    assert_eq!((&job["stop_reason"], &job["cost"]["tokens"]), (&json!("model_unavailable"), &json!(0)), "{job:#}");
+    assert!(job["cause"].as_str().is_some_and(|cause| cause.starts_with("the model can't be reached (")), "{job:#}");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_request_is_not_repeated_and_costs_nothing() {
     let script = ByRole::new()
         .say("bad key", [Reply::error(401, "invalid_api_key", "Incorrect API key provided: sk-scripted")])

@@ -51,10 +51,15 @@ pub async fn piece(platform: &Platform, asked: Asked, sleeper: &dyn Sleeper) -> 
     Ok(stream(Body::from(text)))
 }
 
-/// A stream that stays open until the job's last event.
+/// A stream that stays open until the job's last event. 204 tells a client that has had that one not to come again.
 pub async fn open(platform: Platform, asked: Asked, sleeper: Arc<dyn Sleeper>) -> Result<Response, HttpError> {
     let mut first = VecDeque::new();
     let view = platform.job_view(&asked.key).await?;
+    let now = EventsAsked { after: asked.after, limit: Some(1), wait: Duration::ZERO };
+    let next = platform.events(&asked.key, now, &*sleeper).await?;
+    if next.events.is_empty() && next.ended && !asked.with_snapshot {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     if asked.with_snapshot {
         first.push_back(snapshot(&view));
     }

@@ -176,9 +176,12 @@ fn closing(has_schema: bool, tools: &[ToolSpec], scope: &Scope, small: bool) -> 
     let mut text = String::new();
     let writes = *scope != Scope::Nowhere;
     if writes && !tools.is_empty() {
-        let _ = writeln!(text, "Write each file whole with write_file. You may write: {scope}.");
+        let _ = writeln!(
+            text,
+            "Write each file whole with write_file, several in one turn where you can. You may write: {scope}."
+        );
     } else if !tools.is_empty() {
-        text.push_str("Read the files you need with read_file.\n");
+        text.push_str("Read the files you need with read_file, several in one turn.\n");
     }
     text.push_str(match (has_schema, writes && !small) {
         (true, true) => "When all files are written, answer with one JSON object and nothing else.",
