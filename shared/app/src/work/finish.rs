@@ -8,6 +8,7 @@ use convoke_domain::decide;
 use convoke_domain::graph::Work as NodeWork;
 use convoke_domain::group::{Fan, Group, LANES_PER_GROUP, Order, Scope};
 use convoke_domain::ids::{GroupId, StepId};
+use futures_util::future::try_join_all;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -20,6 +21,8 @@ use crate::script::NewFile;
 
 /// Results per page.
 const PAGE: u32 = 200;
+/// Objects that are fetched side by side.
+const FETCHES: usize = 8;
 /// Content of an archive; a larger job is delivered file by file.
 const ARCHIVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The pause after which a finish that failed is tried again, at first.
@@ -127,14 +130,16 @@ impl Shift<'_> {
         };
         let report = report::report(&facts);
         let texts = [("PROJECT_TREE.txt", "text/plain", tree), ("REPORT.md", "text/markdown", report)];
+        let mut at_hand = BTreeMap::new();
         for (path, media_type, text) in texts {
             let file = NewFile { path: path.to_owned(), media_type: media_type.to_owned(), bytes: Bytes::from(text) };
             self.add(held, &file, &mut files).await?;
+            at_hand.insert(file.path, file.bytes);
         }
         let mut warnings = warnings;
         let size: u64 = files.values().map(|file| file.bytes).sum();
         if size <= ARCHIVE_BYTES_MAX {
-            let bytes = self.archive(&files).await?;
+            let bytes = self.archive(&files, &at_hand).await?;
             let file = NewFile { path: "archive.zip".to_owned(), media_type: "application/zip".to_owned(), bytes };
             self.add(held, &file, &mut files).await?;
         } else {
@@ -150,15 +155,35 @@ impl Shift<'_> {
         Ok(())
     }
 
-    async fn archive(&self, files: &BTreeMap<String, FileRef>) -> Result<Bytes, WorkError> {
+    async fn content(&self, file: &FileRef, at_hand: &BTreeMap<String, Bytes>) -> Result<Bytes, WorkError> {
+        if let Some(bytes) = at_hand.get(&file.path) {
+            return Ok(bytes.clone());
+        }
+        let stored = self.platform.ports.blobs.get(&file.key).await?;
+        stored.ok_or_else(|| WorkError::Corrupt {
+            job: self.key().to_string(),
+            detail: format!("object {} is missing", file.key),
+        })
+    }
+
+    /// All files in one; those that aren't at hand are fetched, some at a time.
+    async fn archive(
+        &self,
+        files: &BTreeMap<String, FileRef>,
+        at_hand: &BTreeMap<String, Bytes>,
+    ) -> Result<Bytes, WorkError> {
         let corrupt = |detail: String| WorkError::Corrupt { job: self.key().to_string(), detail };
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-        for file in files.values() {
-            let content = self.platform.ports.blobs.get(&file.key).await?;
-            let content = content.ok_or_else(|| corrupt(format!("object {} is missing", file.key)))?;
-            zip.start_file(file.path.as_str(), options).map_err(|error| corrupt(error.to_string()))?;
-            zip.write_all(&content).map_err(|error| corrupt(error.to_string()))?;
+        for page in files.values().collect::<Vec<_>>().chunks(FETCHES) {
+            let mut fetching = Vec::with_capacity(page.len());
+            for file in page {
+                fetching.push(self.content(file, at_hand));
+            }
+            for (file, content) in page.iter().zip(try_join_all(fetching).await?) {
+                zip.start_file(file.path.as_str(), options).map_err(|error| corrupt(error.to_string()))?;
+                zip.write_all(&content).map_err(|error| corrupt(error.to_string()))?;
+            }
         }
         let cursor = zip.finish().map_err(|error| corrupt(error.to_string()))?;
         Ok(Bytes::from(cursor.into_inner()))
