@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "scripted servers record when they were called")]
 
 pub mod contracts;
+pub mod counting;
 pub mod embedded;
 pub mod engine;
 pub mod fakes;

@@ -210,8 +210,8 @@ fn metrics(meters: Meters, stack: &Stack, stores: &Stores) -> axum::Router {
     axum::Router::new().route("/metrics", axum::routing::get(answer))
 }
 
-/// What makes functions work by themselves.
-fn sources(host: HostBuilder, stores: &Stores) -> HostBuilder {
+/// What makes functions work by themselves, but for the table's stream.
+pub fn sources(host: HostBuilder, stores: &Stores) -> HostBuilder {
     let steps = QueueSource { concurrency_max: 8, ..QueueSource::new(&stores.queue_url, "step") };
     let solo = QueueSource {
         batch_size: 1,
@@ -230,7 +230,8 @@ pub fn running(data_dir: &Path) -> Option<(String, String)> {
     Some((served.get("url")?.as_str()?.to_owned(), key.trim().to_owned()))
 }
 
-fn functions(platform: &Platform) -> HostBuilder {
+/// The functions of the template, each with its time-out.
+pub fn functions(platform: &Platform) -> HostBuilder {
     let of = || platform.clone();
     Host::builder()
         .function(Function::http("submit", convoke_submit::router(of())))

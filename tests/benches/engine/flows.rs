@@ -1,0 +1,68 @@
+//! The flows that are measured, as a caller submits them.
+
+use serde_json::{Value, json};
+
+/// What a job looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Five steps, one after the other.
+    Chain,
+    /// One step, so many side by side (at most 50 at once), one step.
+    Fan(u64),
+    /// A loop of so many rounds.
+    LongChain(u64),
+}
+
+impl Shape {
+    pub fn name(self) -> String {
+        match self {
+            Self::Chain => "chain of 5".into(),
+            Self::Fan(items) => format!("1 -> {items} -> 1"),
+            Self::LongChain(rounds) => format!("chain of {rounds}"),
+        }
+    }
+
+    /// Steps that ask the model.
+    pub const fn steps(self) -> u64 {
+        match self {
+            Self::Chain => 5,
+            Self::Fan(items) => items + 2,
+            Self::LongChain(rounds) => rounds,
+        }
+    }
+
+    /// The body of `POST /v1/jobs`.
+    pub fn submission(self) -> Value {
+        let (nodes, input) = match self {
+            Self::Chain => ((0..5).map(link).collect(), json!({})),
+            Self::Fan(items) => (fan(), json!({ "items": (0..items).collect::<Vec<u64>>() })),
+            Self::LongChain(rounds) => (vec![long(rounds)], json!({})),
+        };
+        let writer = json!({"role": "Writer", "goal": "Write", "backstory": "You write."});
+        json!({
+            "flow": {"name": "bench", "nodes": nodes, "agents": {"writer": writer}},
+            "input": input,
+            "budget": {"usd": "100", "tokens": 100_000_000},
+        })
+    }
+}
+
+fn agent(id: &str, needs: &[String], context: &[String]) -> Value {
+    let task = json!({"description": "Write on", "expected_output": "A text", "context": context});
+    json!({"id": id, "kind": "agent", "needs": needs, "agent": "writer", "task": task})
+}
+
+fn link(index: usize) -> Value {
+    let needs: Vec<String> = index.checked_sub(1).map(|before| format!("s{before}")).into_iter().collect();
+    agent(&format!("s{index}"), &needs, &needs)
+}
+
+fn fan() -> Vec<Value> {
+    let item = json!({"kind": "agent", "agent": "writer", "task": {"description": "Write {{ item }}", "expected_output": "A text"}});
+    let map = json!({"id": "work", "kind": "map", "needs": ["split"], "over": "input.items", "concurrency": 50, "node": item});
+    vec![agent("split", &[], &[]), map, agent("done", &["work".into()], &["work".into()])]
+}
+
+fn long(rounds: u64) -> Value {
+    json!({"id": "long", "kind": "loop", "nodes": [agent("link", &[], &[])], "until": "false", "rounds_max": rounds, "on_bound": "proceed"})
+}
