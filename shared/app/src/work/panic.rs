@@ -64,16 +64,15 @@ impl Shift<'_> {
 
     /// The slot as this worker holds it.
     async fn own(&self, group: Group, slot: SlotId, nonce: Option<String>) -> Result<Option<(Group, Slot)>, WorkError> {
-        let (group, nonce) = match nonce {
-            Some(nonce) => (group, nonce),
-            None => {
-                let worker = Worker { nonce: self.platform.ports.env.nonce(), lease_until_ms: self.lease_until_ms() };
-                let claimed = decide::claim(&self.view(&group), slot, &worker, Self::FREE, Prior::Unknown);
-                let Ok(change) = claimed else { return Ok(None) };
-                match self.platform.ports.groups.apply(self.key(), &change).await? {
-                    Applied::Done(after) => (after, worker.nonce),
-                    Applied::Conflict(_) | Applied::Missing => return Ok(None),
-                }
+        let (group, nonce) = if let Some(nonce) = nonce {
+            (group, nonce)
+        } else {
+            let worker = Worker { nonce: self.platform.ports.env.nonce(), lease_until_ms: self.lease_until_ms() };
+            let claimed = decide::claim(&self.view(&group), slot, &worker, Self::FREE, Prior::Unknown);
+            let Ok(change) = claimed else { return Ok(None) };
+            match self.platform.ports.groups.apply(self.key(), &change).await? {
+                Applied::Done(after) => (after, worker.nonce),
+                Applied::Conflict(_) | Applied::Missing => return Ok(None),
             }
         };
         let mine = group.run.get(&slot).filter(|mine| mine.nonce() == Some(nonce.as_str())).cloned();

@@ -98,7 +98,7 @@ impl<'p> Shift<'p> {
         let mut held = self.claim_safely(group, slot).await?;
         while let Some(duty) = held {
             let span = self.span(&duty.0);
-            held = self.turn(duty).instrument(span).await?;
+            held = Box::pin(self.turn(duty).instrument(span)).await?;
         }
         Ok(())
     }
