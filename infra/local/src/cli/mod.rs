@@ -90,8 +90,12 @@ async fn run(settings: &Settings, args: RunArgs) -> Result<Exit, Failure> {
 async fn serve(settings: &Settings, args: &ServeArgs) -> Result<Exit, Failure> {
     let port = args.port.or(settings.port()).unwrap_or(PORT);
     let needs = Needs { model: args.model.as_deref(), duty: Duty::Work };
-    let stop = stop_signal()?;
-    let started = session::start(settings, port, needs).await;
+    let mut stop = std::pin::pin!(stop_signal()?);
+    // Weights may take minutes to come.
+    let started = tokio::select! {
+        started = session::start(settings, port, needs) => started,
+        () = &mut stop => return Ok(Exit::Done),
+    };
     let local = started.map_err(|error| session::failure(settings, needs.model, &error))?;
     greet(settings, &local)?;
     stop.await;
