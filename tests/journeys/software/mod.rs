@@ -186,6 +186,21 @@ async fn a_team_that_never_agrees_delivers_with_warnings() {
     served.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_come_with_the_request_stand_before_the_architect() {
+    let served = Served::start(Team(Temper::Stubborn)).await;
+    let announced = served.post("/v1/uploads", &json!({"name": "api/notes.md", "bytes": 11})).await.json();
+    let put = reqwest::Client::new().put(announced["url"].as_str().expect("a URL"));
+    let put = put.header("content-type", announced["headers"]["content-type"].as_str().expect("a type"));
+    assert!(put.body("hello there").send().await.expect("an answer").status().is_success());
+    let input = json!({"prompt": PROMPT, "max_rounds": 1, "max_tasks": 1, "files": [announced["id"], "a mere name"]});
+    let job = served.run(&json!({"flow": "software", "input": input, "budget": {"usd": "5.00"}})).await;
+    assert_eq!(job["status"], "completed", "{job:#}");
+    let asked = served.models.requests()[0].request.last_user().to_owned();
+    assert!(asked.contains("### api/notes.md (11 bytes)\nhello there\n- a mere name\n"), "{asked}");
+    served.stop().await;
+}
+
 /// A report without what differs from run to run: id, seconds, and the order of steps that ran side by side.
 fn told(report: &str, id: &str) -> String {
     let report = report.replace(id, "(id)");
