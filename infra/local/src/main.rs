@@ -11,7 +11,11 @@ use convoke_runtime::telemetry::{self, Format};
 /// How long work that blocks a thread may keep the process from ending; what it wrote is committed or isn't.
 const THREADS_GRACE: Duration = Duration::from_millis(500);
 
+/// Exit code of a program whose reader went away, as shells have it: 128 and the number of SIGPIPE.
+const READER_GONE: i32 = 141;
+
 fn main() -> ExitCode {
+    leave_with_reader();
     telemetry::start(Format::Human, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "warn".to_owned()));
     let exit = convoke::cli::parse(std::env::args_os()).and_then(run).unwrap_or_else(|failure| {
         if failure.exit != Exit::Done {
@@ -20,6 +24,19 @@ fn main() -> ExitCode {
         failure.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// Where standard output is a pipe that nobody reads any more (`convoke jobs logs JOB | head`), printing panics: then this
+/// process ends without a word. It may end anywhere.
+fn leave_with_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to std") {
+            std::process::exit(READER_GONE);
+        }
+        usual(panic);
+    }));
 }
 
 fn run(cli: Cli) -> Result<Exit, Failure> {

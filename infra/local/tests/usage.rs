@@ -165,3 +165,14 @@ fn a_full_disk_is_told() {
     let line = refused(&output);
     assert!(line.contains("can't be used") && line.contains("free space"), "{line}");
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = convoke(folder.path());
+    let mut child = command.arg("doctor").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
+}
