@@ -138,6 +138,8 @@ pub struct ItemList {
     pub items: Vec<Value>,
     /// For an ordered map: for each item the indices of those that it waits for.
     pub needs: Option<Vec<Vec<u8>>>,
+    /// What the items are called, where the flow says so.
+    pub keys: Option<Vec<String>>,
 }
 
 /// The tools of one step; replaying the same calls gives the same answers.

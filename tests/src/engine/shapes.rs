@@ -210,10 +210,14 @@ impl Script for Simple {
     fn list(&self, _map: &str, _inputs: &Inputs) -> Result<ItemList, Broken> {
         let after = |item: u32| if item > 2 { vec![u8::try_from(item / 2).expect("small")] } else { Vec::new() };
         Ok(match self.shape {
-            Shape::Fan { items, .. } => ItemList { items: (0..items).map(Value::from).collect(), needs: None },
-            Shape::Ordered { items } => {
-                ItemList { items: (0..items).map(Value::from).collect(), needs: Some((0..items).map(after).collect()) }
+            Shape::Fan { items, .. } => {
+                ItemList { items: (0..items).map(Value::from).collect(), ..ItemList::default() }
             }
+            Shape::Ordered { items } => ItemList {
+                items: (0..items).map(Value::from).collect(),
+                needs: Some((0..items).map(after).collect()),
+                ..ItemList::default()
+            },
             _ => ItemList::default(),
         })
     }

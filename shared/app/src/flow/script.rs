@@ -319,7 +319,8 @@ impl Script for JobScript {
                 ListError::Task(error) => broken(&error),
                 ListError::Findings(_) => Broken { reason: StopReason::GuardrailFailed, cause: error.to_string() },
             })?;
-        Ok(ItemList { items: items.items, needs: items.needs })
+        let keys = spec.key.is_some().then_some(items.keys);
+        Ok(ItemList { items: items.items, needs: items.needs, keys })
     }
 }
 

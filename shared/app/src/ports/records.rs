@@ -111,6 +111,9 @@ pub struct Progress {
     /// For a map whose items wait for each other: for each item the indices of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Vec<u8>>>,
+    /// What a map's items are called, where the flow says so and they are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
     /// What whoever gets the result should know, unless a later round of the step replaces it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -21,6 +21,8 @@ use crate::script::{Broken, Inputs, ItemList, Known, NewFile};
 
 /// Bytes of JSON that a chunk of a map's list holds, unless one item alone is larger.
 const CHUNK_BYTES_MAX: usize = 8 * 1024;
+/// Names of a map's items that are kept for the report, in bytes.
+const KEYS_BYTES_MAX: usize = 4 * 1024;
 /// Most items in a chunk.
 const CHUNK_ITEMS_MAX: usize = 64;
 /// Largest item of a map's list.
@@ -150,6 +152,7 @@ impl Shift<'_> {
         record.progress.items = u32::try_from(list.items.len()).ok();
         record.progress.chunk = u32::try_from(chunk).ok();
         record.progress.needs = list.needs;
+        record.progress.keys = list.keys.filter(|keys| keys.iter().map(String::len).sum::<usize>() <= KEYS_BYTES_MAX);
         Ok(Ok(record))
     }
 

@@ -112,7 +112,7 @@ impl Shift<'_> {
     }
 
     async fn manifest(&self, held: &Held, harvest: Harvest) -> Result<Manifest, WorkError> {
-        let Harvest { mut files, lines, sums, last, steps, warnings } = harvest;
+        let Harvest { mut files, keys, lines, sums, last, steps, warnings } = harvest;
         let result: Option<serde_json::Value> = match &last {
             Some(record) => Some(load_value(&*self.platform.ports.blobs, self.key(), &record.output).await?),
             None => None,
@@ -121,6 +121,7 @@ impl Shift<'_> {
         let facts = report::Facts {
             root: &held.group,
             flow: &self.job,
+            keys: &keys,
             lines: &lines,
             sums: &sums,
             steps,

@@ -22,6 +22,8 @@ pub(super) struct Harvest {
     pub files: BTreeMap<String, FileRef>,
     /// The first steps, in the order in which they began.
     pub lines: Vec<Line>,
+    /// What the items of maps are called, by task.
+    pub keys: BTreeMap<String, Vec<String>>,
     /// What each task came to, in the order of the flow.
     pub sums: Vec<Sum>,
     /// The result that stands last, outside of maps.
@@ -62,6 +64,7 @@ pub(super) struct Harvester<'g> {
     versions: BTreeMap<String, Vec<Version>>,
     /// What the last round of each step has to say, by node, item and position.
     notes: BTreeMap<(usize, u32, usize), (Rank, Vec<String>)>,
+    keys: BTreeMap<String, Vec<String>>,
     lines: Vec<Line>,
     sums: BTreeMap<String, (Rank, Sum)>,
     last: Option<(Rank, StepRecord)>,
@@ -89,6 +92,7 @@ impl<'g> Harvester<'g> {
             levels,
             versions: BTreeMap::new(),
             notes: BTreeMap::new(),
+            keys: BTreeMap::new(),
             lines: Vec::new(),
             sums: BTreeMap::new(),
             last: None,
@@ -103,6 +107,10 @@ impl<'g> Harvester<'g> {
         let notes = self.notes.entry((rank.place, rank.item, rank.position)).or_default();
         if rank >= notes.0 {
             *notes = (rank, notes_of(record));
+        }
+        if let (Some(keys), Some(node)) = (&record.progress.keys, self.graph.index_of(&record.step.task)) {
+            let tasks = self.graph.nodes[node].thread().tasks.iter();
+            self.keys.extend(tasks.map(|task| (task.id.clone(), keys.clone())));
         }
         if self.lines.len() < LINES_MAX * 4 {
             self.lines.push(Line::of(record));
@@ -155,7 +163,7 @@ impl<'g> Harvester<'g> {
         sums.sort_by_key(|(rank, _)| *rank);
         let sums = sums.into_iter().map(|(_, sum)| sum).collect();
         let last = self.last.map(|(_, record)| record);
-        Harvest { files, lines: self.lines, sums, last, steps: self.steps, warnings }
+        Harvest { files, keys: self.keys, lines: self.lines, sums, last, steps: self.steps, warnings }
     }
 
     fn rank(&self, step: &StepId) -> Rank {

@@ -62,6 +62,8 @@ impl Sum {
 pub(super) struct Facts<'a> {
     pub root: &'a Group,
     pub flow: &'a JobFlow,
+    /// What the items of maps are called, by task.
+    pub keys: &'a BTreeMap<String, Vec<String>>,
     pub lines: &'a [Line],
     pub sums: &'a [Sum],
     pub steps: u64,
@@ -153,7 +155,7 @@ fn steps(facts: &Facts<'_>, text: &mut String) {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {tokens} | ${usd} | {seconds}.{tenths} | {} |",
-            code(&line.step),
+            shown(facts, &line.step),
             cell(model),
             line.attempt,
             line.turns,
@@ -170,7 +172,7 @@ fn files(facts: &Facts<'_>, text: &mut String) {
     let _ = writeln!(text, "\n## Files\n\n| path | bytes | made by | SHA-256 |\n|---|---|---|---|");
     for file in facts.files.values() {
         let hash = &file.sha256[..12.min(file.sha256.len())];
-        let _ = writeln!(text, "| {} | {} | {} | `{hash}` |", code(&file.path), file.bytes, code(&file.step));
+        let _ = writeln!(text, "| {} | {} | {} | `{hash}` |", code(&file.path), file.bytes, shown(facts, &file.step));
     }
 }
 
@@ -178,6 +180,16 @@ fn files(facts: &Facts<'_>, text: &mut String) {
 fn code(name: &str) -> String {
     let is_plain = name.chars().all(|c| !c.is_control() && !matches!(c, '`' | '|' | '\\'));
     if is_plain { format!("`{name}`") } else { cell(name) }
+}
+
+/// A step's name, with what its item is called.
+fn shown(facts: &Facts<'_>, step: &str) -> String {
+    let key = || {
+        let (task, rest) = step.split_once('[')?;
+        let item: usize = rest.split(']').next()?.parse().ok()?;
+        facts.keys.get(task)?.get(item)
+    };
+    key().map_or_else(|| code(step), |key| format!("{} ({})", code(step), cell(key)))
 }
 
 /// A text in a table's cell: one line, no markup.
