@@ -6,7 +6,7 @@ use convoke_tests::served::Served;
 use serde_json::{Value, json};
 
 /// One step that writes `src/a.py` and answers with a summary; it is tried once.
-fn writing() -> Value {
+pub fn writing() -> Value {
     json!({
         "name": "writing",
         "nodes": [{

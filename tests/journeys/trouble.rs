@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use convoke_tests::scripted::{ByRole, ChatRequest, Gate, Reply};
+use convoke_tests::scripted::{ByRole, ChatRequest, Gate, Reply, Sequence};
 use convoke_tests::served::Served;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -116,6 +116,33 @@ async fn a_call_that_takes_too_long_is_given_up_and_counts_as_spent() {
     assert_eq!(job["cause"], "the model failed (no whole answer within 1s)");
     assert!(job["cost"]["tokens"].as_u64().is_some_and(|tokens| tokens > 1_000), "at its worst: {job:#}");
     gate.open();
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_goes_on_where_its_provider_broke_down() {
+    let write = |content: &str| Reply::call("write_file", json!({"path": "src/a.py", "content": content}));
+    let busy = Reply::error(429, "rate_limit", "slow down").with_header("retry-after", "1");
+    let replies =
+        [write("a = 1\n"), Reply::error(500, "server_error", "sorry"), busy, Reply::Answer(json!({"summary": "x"}))];
+    let served = Served::start(Sequence::new(replies)).await;
+    let mut flow = crate::badly::writing();
+    flow["nodes"][0]["attempts"] = json!(2);
+    let job = served.run(&json!({"flow": flow, "input": {}})).await;
+    assert_eq!(job["status"], "completed", "{job:#}");
+    let id = job["id"].as_str().expect("an id");
+    assert_eq!(served.text(id, "src/a.py").await, "a = 1\n", "written in the first attempt, and not again");
+    let requests = served.models.requests();
+    assert_eq!(requests.len(), 4);
+    for recorded in &requests[1..] {
+        assert_eq!(
+            recorded.request.tool_results(),
+            ["wrote src/a.py: 6 bytes, 1 lines"],
+            "the journal is gone on with"
+        );
+    }
+    let step = served.step(id, "write").await;
+    assert_eq!((&step["attempt"], &step["turns"]), (&json!(2), &json!(2)), "{step:#}");
     served.stop().await;
 }
 
