@@ -52,6 +52,7 @@ fn bad_arguments_are_refused_before_anything_is_started() {
     for (arguments, parts) in [
         (&["run"][..], &["nothing was asked", "PROMPT"][..]),
         (&["run", "  "], &["nothing was asked"]),
+        (&["run", "--flow", "missing.yaml"], &["missing.yaml"]),
         (&["run", &long], &["65537 bytes", "65536", "--file"]),
         (&["run", "a\u{1}b"], &["isn't text"]),
         (&["run", "x", "--budget", "0"], &["--budget", "above 0"]),

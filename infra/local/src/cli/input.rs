@@ -33,10 +33,15 @@ struct NewFile {
 
 /// The submission that the arguments and settings ask for. Reads files, changes nothing.
 pub fn order(settings: &Settings, args: &RunArgs) -> Result<Order, Failure> {
+    let flow = flow(args)?;
     let input = input(args)?;
+    // A flow of one's own may need nothing; those that have a name are asked for something.
+    if input.is_empty() && flow.is_string() {
+        return Err(Failure::usage("nothing was asked: give a PROMPT, or --input key=value"));
+    }
     let files = args.file.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
     let mut body = Map::new();
-    body.insert("flow".to_owned(), flow(args)?);
+    body.insert("flow".to_owned(), flow);
     if let Some(model) = args.model.clone().or_else(|| settings.get("CONVOKE_MODEL")) {
         body.insert("model".to_owned(), json!(model.trim()));
     }
@@ -78,9 +83,6 @@ fn input(args: &RunArgs) -> Result<Map<String, Value>, Failure> {
     }
     if let Some(prompt) = args.prompt.as_ref().filter(|prompt| !prompt.trim().is_empty()) {
         input.insert("prompt".to_owned(), Value::String(prompt.clone()));
-    }
-    if input.is_empty() {
-        return Err(Failure::usage("nothing was asked: give a PROMPT, or --input key=value"));
     }
     check_prompt(&input)?;
     Ok(input)
