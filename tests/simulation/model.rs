@@ -145,7 +145,7 @@ impl SimModel {
 
     async fn think(&self) {
         let is_slow = !self.ceased.load(Ordering::SeqCst) && self.dice.below(1_000) < self.rates.slow;
-        let ms = if is_slow { 10_000 + self.dice.below(110_000) } else { self.dice.below(2_000) };
+        let ms = if is_slow { 10_000 + self.dice.below(110_000) } else { self.dice.below(self.rates.quick_ms.max(1)) };
         Sleep::new(&self.env, &self.bedside, self.env.now_ms() + ms).await;
     }
 }

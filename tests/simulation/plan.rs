@@ -63,6 +63,8 @@ pub struct ModelRates {
     pub tools: u64,
     /// Calls in which the worker panics.
     pub panics: u64,
+    /// Longest time of a call that isn't slow, in milliseconds: with few of them, many steps end at once.
+    pub quick_ms: u64,
 }
 
 const MINUTE_MS: u64 = 60_000;
@@ -86,6 +88,7 @@ impl Plan {
             unusable: some(100),
             tools: some(150),
             panics: some(60),
+            quick_ms: [2, 2_000][pick(&dice, 2)],
         };
         let is_skewed = dice.below(4) == 0;
         let ahead_ms = (0..3).map(|_| if is_skewed { dice.below(11 * MINUTE_MS) } else { dice.below(50) }).collect();
