@@ -108,8 +108,10 @@ impl Watch {
             known = known + fan.spent + fan.held();
             let drawn = fan.fan().expect("a fan").drawn;
             assert_eq!(Balance::of(fan.spent + fan.held()).plus(fan.left), Balance::of(drawn), "{key}: money of {id}");
+            assert!(fan.left.covers(Balance::default()), "{key}: {id} is overdrawn: {:?}", fan.left);
         }
         assert_eq!(sum, self.budgets[key], "{key}: money of the job");
+        assert!(root.left.covers(Balance::default()), "{key} is overdrawn: {:?}", root.left);
         let metered = model.metered(key.job.as_str());
         assert!(metered <= known.usd, "{key}: the meter says {metered}, the job knows of {}", known.usd);
     }
