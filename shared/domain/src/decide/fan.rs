@@ -115,9 +115,13 @@ pub fn draw(root: &View<'_>, group: GroupId, need: Cost, mark: String) -> Result
 }
 
 /// Takes into the group what the job has lent it; `None` where it has all of it.
+///
+/// A loan only grows. A smaller one was read before the group drew a larger: taking it would take money away that may be
+/// held already.
 pub fn drawn(group: &Group, lent: Cost, mark: String, now_ms: u64) -> Option<Change> {
     let before = group.fan()?.drawn;
-    (before != lent).then(|| {
+    let grows = lent != before && lent.usd >= before.usd && lent.tokens >= before.tokens;
+    grows.then(|| {
         Change::new(group.id, mark, now_ms)
             .when(When::Drawn(before))
             .set(Set::Drawn(lent))
