@@ -184,7 +184,7 @@ impl World {
         self.table.groups_of(key).into_iter().map(|group| (group.id, group)).collect()
     }
 
-    /// How long a job took, as far as faults can't be blamed for it.
+    /// When faults cease.
     pub fn calm_at_ms(&self) -> u64 {
         START_MS + self.plan.calm_after_ms
     }

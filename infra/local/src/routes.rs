@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 19] = [
+pub const ROUTES: [(&str, &str); 16] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -19,9 +19,6 @@ pub const ROUTES: [(&str, &str); 19] = [
     ("GET /v1/jobs/{id}/archive", "artifacts"),
     ("POST /v1/jobs/{id}/cancel", "control"),
     ("POST /v1/jobs/{id}/retry", "control"),
-    ("POST /v1/keys", "control"),
-    ("GET /v1/keys", "control"),
-    ("DELETE /v1/keys/{prefix}", "control"),
     ("$default", "status"),
 ];
 

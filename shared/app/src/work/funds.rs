@@ -38,7 +38,7 @@ impl Shift<'_> {
     async fn draw(&self, group: &Group, need: Cost) -> Result<Option<Group>, WorkError> {
         let Some(root) = self.group(GroupId::Root).await? else { return Ok(None) };
         let Some(loan) = root.root().and_then(|job| job.groups.get(&group.id)) else { return Ok(None) };
-        if group.fan().is_some_and(|fan| fan.drawn != loan.lent) {
+        if decide::is_owed(group, loan.lent) {
             return self.take_in(group, loan.lent).await;
         }
         let missing = need - group.left.available();

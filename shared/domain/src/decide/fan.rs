@@ -114,14 +114,19 @@ pub fn draw(root: &View<'_>, group: GroupId, need: Cost, mark: String) -> Result
         .money(Cost::ZERO, more, Cost::ZERO))
 }
 
-/// Takes into the group what the job has lent it; `None` where it has all of it.
+/// Whether the job has lent more than the group has drawn.
 ///
-/// A loan only grows. A smaller one was read before the group drew a larger: taking it would take money away that may be
-/// held already.
+/// A loan only grows. A smaller one was read before the group drew a larger: taking it in would take money away that may
+/// be held already.
+pub fn is_owed(group: &Group, lent: Cost) -> bool {
+    let grows = |drawn: Cost| lent != drawn && lent.usd >= drawn.usd && lent.tokens >= drawn.tokens;
+    group.fan().is_some_and(|fan| grows(fan.drawn))
+}
+
+/// Takes into the group what the job has lent it; `None` where nothing is owed.
 pub fn drawn(group: &Group, lent: Cost, mark: String, now_ms: u64) -> Option<Change> {
     let before = group.fan()?.drawn;
-    let grows = lent != before && lent.usd >= before.usd && lent.tokens >= before.tokens;
-    grows.then(|| {
+    is_owed(group, lent).then(|| {
         Change::new(group.id, mark, now_ms)
             .when(When::Drawn(before))
             .set(Set::Drawn(lent))

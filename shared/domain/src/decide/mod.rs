@@ -33,7 +33,7 @@ pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, lapse, park, ren
 pub use commit::{Advance, Next, Outcome, advance, candidate, commit};
 pub use committed::is_committed;
 pub use ending::{close, end, fail, fan_in, finish, reap};
-pub use fan::{Expansion, List, draw, drawn, expand, new_fan, starve};
+pub use fan::{Expansion, List, draw, drawn, expand, is_owed, new_fan, starve};
 pub use follow::{FollowUp, follow_up};
 pub use ready::{is_complete, ready_slots};
 pub use sweep::{Action, Sweep, is_broke, sweep};

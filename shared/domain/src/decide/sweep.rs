@@ -66,7 +66,7 @@ pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> 
             match fans.get(id) {
                 None => actions.push(Action::PutGroup(*id)),
                 Some(fan) => {
-                    if fan.fan().is_some_and(|fan| fan.drawn != loan.lent) {
+                    if super::is_owed(fan, loan.lent) {
                         actions.push(Action::Draw(*id));
                     }
                     look_at_fan(root, fan, &mut actions);
