@@ -132,10 +132,10 @@ async fn a_folder_that_another_process_holds_is_named_with_its_holder() {
 }
 
 #[test]
-fn a_folder_of_a_newer_version_or_of_others_is_left_alone() {
+fn a_folder_of_another_version_or_of_others_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let format = folder.path().join("format");
-    for (found, part) in [("99\n", "newer version"), ("none of ours", "is")] {
+    for (found, part) in [("99\n", "newer version"), ("1\n", "older version"), ("none of ours", "is")] {
         std::fs::write(&format, found).expect("written");
         check(folder.path(), &["run", "x"], &[part, "--data-dir"]);
         assert_eq!(std::fs::read_to_string(&format).expect("kept"), found);

@@ -17,6 +17,7 @@ both_ways!(
     an_object_comes_back_as_it_was_put,
     a_range_is_a_part,
     a_large_object_streams,
+    large_and_small_objects_take_each_others_place,
     one_of_sixteen_puts_if_absent_wins,
     a_wrong_digest_is_refused_and_leaves_nothing,
     odd_keys_stay_in_their_bucket_and_apart,
@@ -79,6 +80,26 @@ async fn a_large_object_streams(rig: Rig) {
     assert!(get(&s3, "large").await == body);
 }
 
+async fn large_and_small_objects_take_each_others_place(rig: Rig) {
+    let s3 = bucket(&rig).await;
+    let files = || std::fs::read_dir(rig.folder.path().join("blobs/large")).unwrap().count();
+    for (size, large) in [(65_536, 0), (65_537, 1), (700_000, 1), (0, 0), (65_537, 1)] {
+        let body = vec![u8::try_from(size % 251).unwrap(); size];
+        put(&s3, "one", &body).await;
+        assert!(get(&s3, "one").await == body, "{size}");
+        assert_eq!(files(), large, "{size}");
+    }
+    let refused =
+        s3.put_object().bucket(BUCKET).key("one").if_none_match("*").body(vec![1; 70_000].into()).send().await;
+    assert_eq!(refused.unwrap_err().into_service_error().code(), Some("PreconditionFailed"));
+    let open = s3.get_object().bucket(BUCKET).key("one").send().await.unwrap();
+    s3.delete_object().bucket(BUCKET).key("one").send().await.unwrap();
+    assert_eq!(files(), 0);
+    assert_eq!(open.body.collect().await.unwrap().to_vec().len(), 65_537, "who has it open reads on");
+    let incoming = rig.folder.path().join("blobs/incoming");
+    assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0);
+}
+
 async fn one_of_sixteen_puts_if_absent_wins(rig: Rig) {
     let s3 = bucket(&rig).await;
     let puts = (0..16_u8).map(|number| {
@@ -101,8 +122,9 @@ async fn a_wrong_digest_is_refused_and_leaves_nothing(rig: Rig) {
     assert_eq!(refused.code(), Some("BadDigest"));
     let absent = s3.head_object().bucket(BUCKET).key("wrong").send().await.unwrap_err();
     assert!(absent.into_service_error().is_not_found());
-    let incoming = rig.folder.path().join("blobs/.incoming");
-    assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0);
+    for folder in ["incoming", "large"] {
+        assert_eq!(std::fs::read_dir(rig.folder.path().join("blobs").join(folder)).unwrap().count(), 0);
+    }
 }
 
 async fn odd_keys_stay_in_their_bucket_and_apart(rig: Rig) {
@@ -119,7 +141,9 @@ async fn odd_keys_stay_in_their_bucket_and_apart(rig: Rig) {
     assert_eq!(listed.contents().len(), keys.len());
     for entry in std::fs::read_dir(rig.folder.path().join("blobs")).unwrap() {
         let name = entry.unwrap().file_name();
-        assert!(name == BUCKET || name == ".incoming", "{}", name.display());
+        let ours =
+            name.to_str().is_some_and(|name| matches!(name, "incoming" | "large") || name.starts_with("objects."));
+        assert!(ours, "{}", name.display());
     }
 }
 

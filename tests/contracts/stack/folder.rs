@@ -22,12 +22,37 @@ async fn a_held_folder_is_refused_by_name_until_it_is_given_back() {
 async fn a_newer_format_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let format = folder.path().join("format");
-    std::fs::write(&format, "2\n").unwrap();
+    std::fs::write(&format, "99\n").unwrap();
     let error = Stack::start(StackOptions::new(folder.path())).await.unwrap_err();
-    assert!(matches!(error, StackError::Folder(FolderError::Newer { found: 2, .. })), "{error}");
+    assert!(matches!(error, StackError::Folder(FolderError::Newer { found: 99, .. })), "{error}");
     assert!(error.to_string().contains("made by a newer version of convoke"), "{error}");
-    assert_eq!(std::fs::read_to_string(format).unwrap(), "2\n");
+    assert_eq!(std::fs::read_to_string(format).unwrap(), "99\n");
     assert!(!folder.path().join("table.sqlite").exists());
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_an_upload_is_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(StackOptions::new(folder.path())).await.unwrap();
+    let s3 = stack.clients().s3;
+    s3.create_bucket().bucket("artifacts").send().await.unwrap();
+    for (key, size) in [("small", 10), ("large", 100_000)] {
+        s3.put_object().bucket("artifacts").key(key).body(vec![7; size].into()).send().await.unwrap();
+    }
+    stack.shutdown().await;
+    let left = ["blobs/incoming/3", "blobs/large/1", "blobs/large/99", "blobs/large/none"];
+    for path in left {
+        std::fs::write(folder.path().join(path), "half").unwrap();
+    }
+    let stack = Stack::start(StackOptions::new(folder.path())).await.unwrap();
+    for path in left {
+        assert!(!folder.path().join(path).exists(), "{path}");
+    }
+    for (key, size) in [("small", 10), ("large", 100_000)] {
+        let got = stack.clients().s3.get_object().bucket("artifacts").key(key).send().await.unwrap();
+        assert_eq!(got.body.collect().await.unwrap().to_vec(), vec![7; size]);
+    }
+    stack.shutdown().await;
 }
 
 #[cfg(unix)]

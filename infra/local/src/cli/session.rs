@@ -122,9 +122,9 @@ pub fn failure(settings: &Settings, model: Option<&str>, error: &LocalError) -> 
         LocalError::Stack(StackError::Folder(FolderError::Held { .. })) => {
             Failure::caused("", error).hint("end that process, or choose another folder by --data-dir").usage_exit()
         }
-        LocalError::Stack(StackError::Folder(FolderError::Newer { .. } | FolderError::NotOurs(_))) => {
-            Failure::caused("", error).hint("choose another folder by --data-dir").usage_exit()
-        }
+        LocalError::Stack(StackError::Folder(
+            FolderError::Newer { .. } | FolderError::Older { .. } | FolderError::NotOurs(_),
+        )) => Failure::caused("", error).hint("choose another folder by --data-dir").usage_exit(),
         LocalError::Stack(_) | LocalError::Resource(_) | LocalError::File { .. } => {
             let what = format!("the data folder {} can't be used", settings.data_dir.display());
             let hint = "see to its rights and to free space, or choose another by --data-dir";

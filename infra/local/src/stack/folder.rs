@@ -6,15 +6,15 @@
 //! | `format` | the format's number |
 //! | `keys` | the access key and secret that presigned URLs are signed with, made once |
 //! | `table.sqlite` | the tables |
-//! | `blobs/` | the objects, see `blobs` |
+//! | `blobs/` | the objects: `objects.sqlite`, and files of large ones |
 //! | `streams/` | how far each consumer has read a table's stream |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// The format that this version writes; it reads this one and those before it.
-const FORMAT: u32 = 1;
+/// The format that this version writes and reads.
+const FORMAT: u32 = 2;
 
 /// Why a data folder can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +29,22 @@ pub enum FolderError {
     },
     /// A newer version made it. Final: nothing was changed.
     #[error(
-        "the data folder {} has format {found}, made by a newer version of convoke; this one knows formats up to {FORMAT}",
+        "the data folder {} has format {found}, made by a newer version of convoke; this one knows format {FORMAT}",
         path.display()
     )]
     Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A version before the first release made it. Final: nothing was changed.
+    #[error(
+        "the data folder {} has format {found}, made by an older version of convoke; this one knows format {FORMAT}: \
+         take that version to read it, or another folder",
+        path.display()
+    )]
+    Older {
         /// The folder.
         path: PathBuf,
         /// Its format.
@@ -136,6 +148,7 @@ fn check_format(folder: &Path) -> Result<(), FolderError> {
     match fs::read_to_string(&path) {
         Ok(text) => match text.trim().parse() {
             Ok(found) if found > FORMAT => Err(FolderError::Newer { path: folder.to_owned(), found }),
+            Ok(found) if found < FORMAT => Err(FolderError::Older { path: folder.to_owned(), found }),
             Ok(_) => Ok(()),
             Err(_) => Err(FolderError::NotOurs(folder.to_owned())),
         },

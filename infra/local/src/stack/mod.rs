@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `DynamoDB` ([`table`]) | one `SQLite` file | connector in the process |
 //! | SQS ([`queue`]) | in memory: a message is a doorbell, what was due is rung again by the clock | connector in the process |
-//! | S3 ([`blobs`]) | files | connector in the process, and 127.0.0.1 for presigned URLs |
+//! | S3 ([`blobs`]) | one `SQLite` file, large objects as files | connector in the process, and 127.0.0.1 for presigned URLs |
 //!
 //! Deliberately not here: what tables, queues and buckets are called and hold. The caller makes them, with the same SDK
 //! calls as on AWS. Nor are there faults (throttles, index lag, lost answers): [`Stack::clients_through`] is where whoever
@@ -141,7 +141,7 @@ impl Stack {
         let keys = folder.keys()?;
         let table = Table::open(&folder.path().join("table.sqlite"), durability)?;
         let queues = Queues::new(Arc::clone(&clock));
-        let blobs = BlobService::open(folder.path().join("blobs"), &keys, Arc::clone(&clock), durability)
+        let blobs = BlobService::open(&folder.path().join("blobs"), &keys, Arc::clone(&clock), durability)
             .map_err(StackError::Blobs)?;
         let blobs_server = wire::serve(blobs_port, blobs.clone())
             .await

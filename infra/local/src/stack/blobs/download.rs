@@ -5,11 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use bytes::Bytes;
-use s3s::S3Result;
 use s3s::dto::StreamingBlob;
+use s3s::{S3Result, s3_error};
 use tokio::sync::mpsc;
 
 use super::disk;
+use super::store::Content;
 
 /// Up to this many bytes are read at once into memory.
 const WHOLE_BYTES: u64 = 1_024 * 1_024;
@@ -17,7 +18,11 @@ const WHOLE_BYTES: u64 = 1_024 * 1_024;
 /// Larger objects are read in pieces of this size, two ahead of the client.
 const PIECE_BYTES: u64 = 256 * 1_024;
 
-pub(super) async fn stream(file: File, range: Range<u64>) -> S3Result<StreamingBlob> {
+pub(super) async fn stream(content: Content, range: Range<u64>) -> S3Result<StreamingBlob> {
+    let file = match content {
+        Content::Inline(bytes) => return Ok(StreamingBlob::from(s3s::Body::from(cut(&bytes, &range)?))),
+        Content::Large(file) => file,
+    };
     if range.end - range.start <= WHOLE_BYTES {
         let bytes = disk(move || read_piece(&file, &range)).await?;
         return Ok(StreamingBlob::from(s3s::Body::from(bytes)));
@@ -25,6 +30,14 @@ pub(super) async fn stream(file: File, range: Range<u64>) -> S3Result<StreamingB
     let (pieces, mut arriving) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || send_pieces(&file, range, &pieces));
     Ok(StreamingBlob::wrap(futures_util::stream::poll_fn(move |context| arriving.poll_recv(context))))
+}
+
+fn cut(bytes: &Bytes, range: &Range<u64>) -> S3Result<Bytes> {
+    let at = |place: u64| usize::try_from(place).ok().filter(|place| *place <= bytes.len());
+    match (at(range.start), at(range.end)) {
+        (Some(start), Some(end)) if start <= end => Ok(bytes.slice(start..end)),
+        _ => Err(s3_error!(InvalidRange)),
+    }
 }
 
 fn send_pieces(file: &File, range: Range<u64>, pieces: &mpsc::Sender<io::Result<Bytes>>) {

@@ -2,7 +2,7 @@
 
 use s3s::dto::{CommonPrefix, ETag, ListObjectsV2Input, ListObjectsV2Output, Object};
 
-use super::files::Description;
+use super::store::Description;
 use super::timestamp;
 
 /// Keys in one page, at most.

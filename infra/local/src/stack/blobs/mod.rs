@@ -1,4 +1,4 @@
-//! Objects: S3's API by the `s3s` library, over files of the data folder.
+//! Objects: S3's API by the `s3s` library, over one `SQLite` file and files of the data folder.
 //!
 //! Put (also only if absent, or if the present one has an `ETag`: both atomic), get (also ranges), head, delete, copy, list.
 //! A put is in place whole or not at all. Checksums and MD5 are verified, SHA-256 is always taken. Signatures and the
@@ -6,13 +6,13 @@
 //! access lists, encryption.
 
 mod download;
-mod files;
 mod listing;
 mod objects;
+mod store;
 mod upload;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,17 +24,17 @@ use http::header::{HOST, HeaderValue};
 use s3s::auth::SimpleAuth;
 use s3s::dto::Timestamp;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 
 use super::clock::Clock;
 use super::folder::Keys;
 use super::table::Durability;
-use files::Files;
+use store::Store;
 
 /// The object store.
 #[derive(Clone, Debug)]
 struct Blobs {
-    files: Arc<Files>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -52,9 +52,9 @@ impl std::fmt::Debug for BlobService {
 
 impl BlobService {
     /// Opens the folder, making it if there is none. Whoever signs with `keys` may do everything, nobody else anything.
-    pub(super) fn open(root: PathBuf, keys: &Keys, clock: Arc<dyn Clock>, durability: Durability) -> io::Result<Self> {
-        let files = Arc::new(Files::open(root, durability)?);
-        let mut builder = S3ServiceBuilder::new(Blobs { files, clock });
+    pub(super) fn open(root: &Path, keys: &Keys, clock: Arc<dyn Clock>, durability: Durability) -> io::Result<Self> {
+        let store = Arc::new(Store::open(root, durability)?);
+        let mut builder = S3ServiceBuilder::new(Blobs { store, clock });
         builder.set_auth(SimpleAuth::from_single(keys.access.clone(), keys.secret.clone()));
         Ok(Self { service: builder.build() })
     }
@@ -98,12 +98,14 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the object store's disk failed");
-            Err(s3_error!(error, InternalError))
-        }
+        Ok(Err(error)) => Err(disk_failed(error)),
         Err(error) => Err(s3_error!(error, InternalError)),
     }
+}
+
+fn disk_failed(error: io::Error) -> S3Error {
+    tracing::error!(%error, "the object store's disk failed");
+    s3_error!(error, InternalError)
 }
 
 fn timestamp(unix_ms: u64) -> Timestamp {

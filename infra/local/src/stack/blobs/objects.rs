@@ -1,7 +1,8 @@
-//! S3's operations, over files.
+//! S3's operations, over the store.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,29 +18,32 @@ use s3s::dto::{
 };
 use s3s::{S3, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
-use super::files::{Condition, Description, Files};
+use super::store::{Condition, Content, Description, Store};
 use super::upload::{Arrived, Upload};
-use super::{Blobs, disk, download, listing, timestamp};
+use super::{Blobs, disk, disk_failed, download, listing, timestamp};
 
 #[async_trait::async_trait]
 impl S3 for Blobs {
     async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
-        let path = self.files.bucket(&request.input.bucket).ok_or_else(|| s3_error!(InvalidBucketName))?;
-        let made = disk(move || match std::fs::create_dir(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            other => other.map(|()| true),
-        });
-        if made.await? { Ok(done()) } else { Err(s3_error!(BucketAlreadyOwnedByYou)) }
+        let bucket = bucket_name(request.input.bucket)?;
+        if self.write(move |store| store.make_bucket(&bucket)).await? {
+            Ok(done())
+        } else {
+            Err(s3_error!(BucketAlreadyOwnedByYou))
+        }
     }
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
-        let bucket = self.bucket(&request.input.bucket).await?;
-        let emptied = disk(move || Files::remove_bucket(&bucket)).await?;
-        if emptied { Ok(done()) } else { Err(s3_error!(BucketNotEmpty)) }
+        let bucket = self.bucket(&request.input.bucket)?;
+        if self.write(move |store| store.remove_bucket(&bucket)).await? {
+            Ok(done())
+        } else {
+            Err(s3_error!(BucketNotEmpty))
+        }
     }
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-        self.bucket(&request.input.bucket).await?;
+        self.bucket(&request.input.bucket)?;
         Ok(done())
     }
 
@@ -47,13 +51,12 @@ impl S3 for Blobs {
         &self,
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        self.bucket(&request.input.bucket).await?;
+        self.bucket(&request.input.bucket)?;
         Ok(done())
     }
 
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        let files = self.files.clone();
-        let names = disk(move || files.buckets()).await?;
+        let names = self.read(Store::buckets)?;
         let buckets = names.into_iter().map(|name| Bucket { name: Some(name), ..Bucket::default() }).collect();
         Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), ..ListBucketsOutput::default() }))
     }
@@ -62,18 +65,18 @@ impl S3 for Blobs {
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let bucket = self.bucket(&request.input.bucket).await?;
+        let bucket = self.bucket(&request.input.bucket)?;
         let prefix = request.input.prefix.clone().unwrap_or_default();
-        let found = disk(move || Files::list(&bucket, &prefix)).await?;
+        let found = self.read(|store| store.list(&bucket, &prefix))?;
         Ok(S3Response::new(listing::page(request.input, found)))
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let mut input = request.input;
-        let bucket = self.bucket(&input.bucket).await?;
+        let bucket = self.bucket(&input.bucket)?;
         let condition = condition(&input)?;
         let body = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
-        let arrived = Upload::new(self.files.incoming()).take_in(body, hasher(&input)?).await?;
+        let arrived = Upload::new(self.store.incoming()).take_in(body, hasher(&input)?).await?;
         check(&input, &arrived, request.trailing_headers.as_ref())?;
         let description = Description {
             size: arrived.size,
@@ -99,7 +102,7 @@ impl S3 for Blobs {
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
-        let (file, mut found) = self.find(&input.bucket, &input.key).await?;
+        let (content, mut found) = self.find(&input.bucket, &input.key)?;
         check_etag(&found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let range = match input.range {
             Some(range) => range.check(found.size)?,
@@ -128,7 +131,7 @@ impl S3 for Blobs {
             e_tag: Some(ETag::Strong(found.etag)),
             last_modified: Some(timestamp(found.modified_ms)),
             metadata: Some(found.user.into_iter().collect()),
-            body: Some(download::stream(file, range).await?),
+            body: Some(download::stream(content, range).await?),
             ..GetObjectOutput::default()
         };
         Ok(S3Response::new(output))
@@ -136,7 +139,9 @@ impl S3 for Blobs {
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
-        let (_, mut found) = self.find(&input.bucket, &input.key).await?;
+        let bucket = self.bucket(&input.bucket)?;
+        let found = self.read(|store| store.describe(&bucket, &input.key))?;
+        let mut found = found.ok_or_else(|| s3_error!(NoSuchKey))?;
         check_etag(&found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
@@ -160,8 +165,8 @@ impl S3 for Blobs {
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let bucket = self.bucket(&request.input.bucket).await?;
-        disk(move || Files::remove(&bucket, &request.input.key)).await?;
+        let bucket = self.bucket(&request.input.bucket)?;
+        self.write(move |store| store.remove(&bucket, &request.input.key)).await?;
         Ok(done())
     }
 
@@ -169,12 +174,12 @@ impl S3 for Blobs {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let bucket = self.bucket(&request.input.bucket).await?;
+        let bucket = self.bucket(&request.input.bucket)?;
         let keys: Vec<String> = request.input.delete.objects.into_iter().map(|object| object.key).collect();
-        let deleted = disk(move || {
-            keys.into_iter().map(|key| Files::remove(&bucket, &key).map(|()| key)).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+        let deleted = self.write(move |store| {
+            keys.into_iter().map(|key| store.remove(&bucket, &key).map(|()| key)).collect::<io::Result<Vec<_>>>()
+        });
+        let deleted = deleted.await?;
         let deleted = deleted.into_iter().map(|key| DeletedObject { key: Some(key), ..DeletedObject::default() });
         Ok(S3Response::new(DeleteObjectsOutput { deleted: Some(deleted.collect()), ..DeleteObjectsOutput::default() }))
     }
@@ -184,17 +189,17 @@ impl S3 for Blobs {
         let CopySource::Bucket { bucket: from_bucket, key: from_key, .. } = &input.copy_source else {
             return Err(s3_error!(NotImplemented));
         };
-        let (file, source) = self.find(from_bucket, from_key).await?;
+        let (content, source) = self.find(from_bucket, from_key)?;
         check_copied(&source, &input)?;
-        let bucket = self.bucket(&input.bucket).await?;
+        let bucket = self.bucket(&input.bucket)?;
         let replaces = input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
         let mut description = Description { key: input.key.clone(), modified_ms: self.clock.now_ms(), ..source };
         if replaces {
             description.headers = copied_headers(&input);
             description.user = input.metadata.unwrap_or_default().into_iter().collect();
         }
-        let body = download::stream(file, 0..description.size).await?;
-        let arrived = Upload::new(self.files.incoming()).take_in(body, ChecksumHasher::default()).await?;
+        let body = download::stream(content, 0..description.size).await?;
+        let arrived = Upload::new(self.store.incoming()).take_in(body, ChecksumHasher::default()).await?;
         let result = CopyObjectResult {
             e_tag: Some(ETag::Strong(description.etag.clone())),
             last_modified: Some(timestamp(description.modified_ms)),
@@ -212,32 +217,53 @@ fn done<T: Default>() -> S3Response<T> {
 }
 
 impl Blobs {
-    async fn bucket(&self, name: &str) -> S3Result<PathBuf> {
-        let path = self.files.bucket(name).ok_or_else(|| s3_error!(InvalidBucketName))?;
-        let looked = path.clone();
-        if disk(move || looked.try_exists()).await? { Ok(path) } else { Err(s3_error!(NoSuchBucket)) }
+    fn bucket(&self, name: &str) -> S3Result<String> {
+        let name = bucket_name(name.to_owned())?;
+        if self.read(|store| store.has_bucket(&name))? { Ok(name) } else { Err(s3_error!(NoSuchBucket)) }
     }
 
-    async fn find(&self, bucket: &str, key: &str) -> S3Result<(std::fs::File, Description)> {
-        let bucket = self.bucket(bucket).await?;
-        let key = key.to_owned();
-        disk(move || Files::read(&bucket, &key)).await?.ok_or_else(|| s3_error!(NoSuchKey))
+    fn find(&self, bucket: &str, key: &str) -> S3Result<(Content, Description)> {
+        let bucket = self.bucket(bucket)?;
+        self.read(|store| store.read(&bucket, key))?.ok_or_else(|| s3_error!(NoSuchKey))
     }
 
     async fn commit(
         &self,
         upload: Upload,
-        bucket: PathBuf,
+        bucket: String,
         description: Description,
         condition: Condition,
     ) -> S3Result<()> {
-        let files = self.files.clone();
-        let committed = disk(move || {
-            let (path, file) = upload.finish()?;
-            files.commit((&path, file), &bucket, &description, &condition)
-        });
+        let committed = self.write(move |store| store.put(&bucket, &description, upload.finish()?, &condition));
         committed.await?.map_err(|_| s3_error!(PreconditionFailed))
     }
+
+    /// Looks something up on the caller's own thread: it takes less than handing it to another one.
+    fn read<T>(&self, work: impl FnOnce(&Store) -> io::Result<T>) -> S3Result<T> {
+        work(&self.store).map_err(disk_failed)
+    }
+
+    /// Writes something: on the caller's own thread, too, where no write waits for the disk.
+    async fn write<T, F>(&self, work: F) -> S3Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> io::Result<T> + Send + 'static,
+    {
+        if !self.store.waits() {
+            return self.read(work);
+        }
+        let store = Arc::clone(&self.store);
+        disk(move || work(&store)).await
+    }
+}
+
+/// A name that S3 would take.
+fn bucket_name(name: String) -> S3Result<String> {
+    let fits = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
+    let ends = name.starts_with(fits) && name.ends_with(fits);
+    let all = name.chars().all(|character| fits(character) || matches!(character, '-' | '.'));
+    let good = (3..=63).contains(&name.len()) && ends && all && !name.contains("..");
+    if good { Ok(name) } else { Err(s3_error!(InvalidBucketName)) }
 }
 
 fn condition(input: &PutObjectInput) -> S3Result<Condition> {

@@ -1,4 +1,4 @@
-//! Taking in an object's bytes: hashed as they come, spilled to the disk in large pieces.
+//! Taking in an object's bytes: hashed as they come; those of large ones go to the disk in large pieces.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,6 +11,7 @@ use s3s::dto::{Checksum, StreamingBlob};
 use s3s::{S3Result, s3_error};
 
 use super::disk;
+use super::store::{INLINE_BYTES, Taken};
 
 /// Bytes gathered before they go to the disk.
 const SPILL_BYTES: usize = 512 * 1_024;
@@ -55,11 +56,14 @@ impl Upload {
         Ok(Arrived { upload: self, size, md5: md5.finalize().into(), checksum: hasher.finalize() })
     }
 
-    /// The file with all bytes in it, and its path.
-    pub(super) fn finish(mut self) -> io::Result<(PathBuf, File)> {
+    /// All bytes: in memory if they are few, else in a file.
+    pub(super) fn finish(mut self) -> io::Result<Taken> {
+        if self.file.is_none() && self.buffer.len() <= INLINE_BYTES {
+            return Ok(Taken::Inline(std::mem::take(&mut self.buffer)));
+        }
         self.spill()?;
         let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
-        Ok((std::mem::take(&mut self.path), file))
+        Ok(Taken::Large(std::mem::take(&mut self.path), file))
     }
 
     fn spill(&mut self) -> io::Result<()> {
