@@ -8,6 +8,10 @@ use convoke::cli::failure::{Exit, Failure};
 use convoke_runtime::config::{ProcessEnv, Strings};
 use convoke_runtime::telemetry::{self, Format};
 
+/// A job is many small requests in one process: glibc's allocator took an eighth of their time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long work that blocks a thread may keep the process from ending; what it wrote is committed or isn't.
 const THREADS_GRACE: Duration = Duration::from_millis(500);
 
