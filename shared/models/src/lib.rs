@@ -5,6 +5,7 @@
 
 pub mod bedrock;
 mod bounded;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod openai;
 pub mod prices;
