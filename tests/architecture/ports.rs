@@ -3,7 +3,8 @@
 use super::tree::sources;
 
 /// Types that say whose something is.
-const OF_A_TENANT: [&str; 6] = ["&JobKey", "&TenantId", "&BlobKey", "&Submission", "&KeyRecord", "&[Ring]"];
+const OF_A_TENANT: [&str; 7] =
+    ["&JobKey", "&TenantId", "&BlobKey", "&Submission", "&KeyRecord", "&[Ring]", "&[(JobKey, Reads)]"];
 
 /// The exceptions: the sweep looks at all tenants' jobs, a caller's key tells the tenant, a queue's depth is nobody's.
 const OF_NOBODY: [&str; 3] = ["Sweeps::due", "Keys::key", "Bells::depth"];

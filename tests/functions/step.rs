@@ -1,9 +1,13 @@
 //! `step`: what is reported, what is acknowledged, and that a panic is one step's.
 
-use convoke_app::ports::Env;
-use convoke_domain::ids::{GroupId, SlotId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use convoke_app::ports::{Env, Reads};
+use convoke_domain::ids::{GroupId, SlotId, StepId};
 use convoke_domain::status::{JobStatus, StopReason};
 use convoke_tests::engine::shapes::Shape;
+use convoke_tests::transport::{Meddling, meddling};
 
 use super::rig::Rig;
 
@@ -73,4 +77,24 @@ async fn a_step_that_always_panics_fails_its_job_with_the_reason() {
     let groups = rig.platform.ports.groups.load_groups(&key, &[GroupId::Root]).await.expect("read");
     assert!(groups.values().all(|group| !group.has_claims()));
     assert!(rig.env.now_ms() > 0);
+}
+
+#[tokio::test]
+async fn a_finish_that_fails_once_its_manifest_is_put_is_tried_again() {
+    let mut rig = Rig::new(Shape::One).await;
+    let failed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&failed);
+    let table = rig.embedded.through(meddling(move |request| {
+        let is_end = request.operation == "UpdateItem" && request.body.to_string().contains(".end\"");
+        let fails = is_end && !seen.swap(true, Ordering::SeqCst);
+        if fails { Meddling::error("ThrottlingException") } else { Meddling::Pass }
+    }));
+    rig.platform.ports.groups = Arc::new(table);
+    let key = rig.start().await;
+    rig.finish(&key).await;
+    assert!(failed.load(Ordering::SeqCst));
+    let reads = Reads { results: vec![StepId::finish()], ..Reads::default() };
+    let manifest = &rig.platform.ports.steps.fetch(&key, &reads).await.expect("read").results[&StepId::finish()];
+    assert_eq!(manifest.attempt, 1, "the first manifest stands");
+    assert_eq!(rig.root(&key).await.ending.map(|ending| ending.reason), Some(StopReason::Completed));
 }

@@ -11,7 +11,7 @@ use std::error::Error;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use convoke_app::platform::Platform;
 use convoke_app::ports::Bell;
-use convoke_app::work::{Until, WorkError};
+use convoke_app::work::{Opened, Until, WorkError};
 use futures_util::future::join_all;
 use lambda_runtime::{LambdaEvent, Service, service_fn};
 use serde::Deserialize;
@@ -42,14 +42,43 @@ pub fn service(
 /// Idempotent: a bell for what is done or taken is answered at once. Work that is still running when this future is
 /// dropped is aborted; its claims run out, and the clock rings them again.
 pub async fn handle(platform: &Platform, event: SqsEvent, until: Until) -> SqsBatchResponse {
-    let messages = event.records.into_iter().map(|message| {
-        let message_id = message.message_id.as_deref();
-        let span = tracing::info_span!("message", message_id, tenant = Empty, job = Empty);
-        receive(platform, message, until).instrument(span)
+    let messages: Vec<Message> = event.records.into_iter().map(Message::of).collect();
+    let opened = open(platform, &messages).await;
+    let received = messages.into_iter().zip(opened).map(|(message, opened)| {
+        let span = tracing::info_span!("message", message_id = message.id, tenant = Empty, job = Empty);
+        receive(platform, message, opened, until).instrument(span)
     });
     let mut response = SqsBatchResponse::default();
-    response.set_failures(join_all(messages).await.into_iter().flatten());
+    response.set_failures(join_all(received).await.into_iter().flatten());
     response
+}
+
+/// A message as it was read.
+struct Message {
+    id: String,
+    bell: Result<Bell, MessageError>,
+}
+
+impl Message {
+    fn of(message: SqsMessage) -> Self {
+        let bell = bell(&message.body.unwrap_or_default());
+        Self { id: message.message_id.unwrap_or_default(), bell }
+    }
+}
+
+/// Loads what the bells of a batch are about, together. Where that fails each bell loads for itself, so that what can't
+/// be read fails its own message alone.
+async fn open(platform: &Platform, messages: &[Message]) -> Vec<Option<Opened>> {
+    let bells: Vec<Bell> = messages.iter().filter_map(|message| message.bell.as_ref().ok().cloned()).collect();
+    let opened = match platform.open(&bells).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn Error, "a batch can't be loaded as a whole");
+            Vec::new()
+        }
+    };
+    let mut opened = opened.into_iter();
+    messages.iter().map(|message| message.bell.as_ref().ok().and_then(|_| opened.next())).collect()
 }
 
 /// Why a message isn't done.
@@ -76,10 +105,9 @@ impl MessageError {
 }
 
 /// Answers the id of a message that is to come again.
-async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Option<String> {
-    let body = message.body.unwrap_or_default();
-    let answered = match bell(&body) {
-        Ok(bell) => answer(platform, bell, until).await,
+async fn receive(platform: &Platform, message: Message, opened: Option<Opened>, until: Until) -> Option<String> {
+    let answered = match message.bell {
+        Ok(bell) => answer(platform, bell, opened, until).await,
         Err(error) => Err(error),
     };
     let error = answered.err()?;
@@ -88,7 +116,7 @@ async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Opti
     } else {
         tracing::error!(error = &error as &dyn Error, "a message failed");
     }
-    Some(message.message_id.unwrap_or_default())
+    Some(message.id)
 }
 
 fn bell(body: &str) -> Result<Bell, MessageError> {
@@ -103,12 +131,17 @@ fn bell(body: &str) -> Result<Bell, MessageError> {
     serde_json::from_str(body).map_err(MessageError::Malformed)
 }
 
-async fn answer(platform: &Platform, bell: Bell, until: Until) -> Result<(), MessageError> {
+async fn answer(platform: &Platform, bell: Bell, opened: Option<Opened>, until: Until) -> Result<(), MessageError> {
     let span = tracing::Span::current();
     span.record("tenant", bell.key.tenant.as_str());
     span.record("job", bell.key.job.as_str());
-    let (own, rung) = (platform.clone(), bell.clone());
-    let work = async move { own.answer(&rung, until).await };
+    let own = platform.clone();
+    let work = async move {
+        match opened {
+            Some(opened) => own.answer_opened(&bell, opened, until).await,
+            None => own.answer(&bell, until).await,
+        }
+    };
     // The engine counts a panic as a failed attempt of its step; what panics nevertheless ends this message's task alone.
     let answered = AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await;
     answered.map_err(MessageError::Ended)?.map_err(MessageError::Work)

@@ -93,14 +93,16 @@ pub enum Happened {
 pub fn derive(graph: &Graph, old: Option<&Group>, new: &Group) -> Vec<Happened> {
     let mut events = begun(old, new);
     let moves = moves(graph, old, new);
-    for tell in [over, waits, started] {
+    for tell in [over, waits] {
         events.extend(moves.iter().filter_map(tell));
     }
-    events.extend(ended(old, new));
     let spent_before = old.map_or(Cost::ZERO, |old| old.spent);
     if new.spent != spent_before {
         events.push(Happened::Cost { spent: new.spent });
     }
+    events.extend(ending(old, new));
+    events.extend(moves.iter().filter_map(started));
+    events.extend(ended(old, new));
     events
 }
 
@@ -113,14 +115,16 @@ fn begun(old: Option<&Group>, new: &Group) -> Vec<Happened> {
     submitted.into_iter().chain(working).collect()
 }
 
-fn ended(old: Option<&Group>, new: &Group) -> Vec<Happened> {
-    let Some(root) = new.root() else { return Vec::new() };
-    let ending = new.ending.as_ref().filter(|_| !was_ending(old));
+fn ending(old: Option<&Group>, new: &Group) -> Option<Happened> {
+    let ending = new.ending.as_ref().filter(|_| new.root().is_some() && !was_ending(old))?;
+    Some(Happened::Ending(ending.clone()))
+}
+
+fn ended(old: Option<&Group>, new: &Group) -> Option<Happened> {
+    let status = new.root()?.status;
     let was_over = old.and_then(Group::root).is_some_and(|root| root.status.is_terminal());
-    let stop_reason = new.ending.as_ref().map(|ending| ending.reason);
-    let over = stop_reason.filter(|_| root.status.is_terminal() && !was_over);
-    let over = over.map(|stop_reason| Happened::Ended { status: root.status, stop_reason });
-    ending.cloned().map(Happened::Ending).into_iter().chain(over).collect()
+    let stop_reason = new.ending.as_ref()?.reason;
+    (status.is_terminal() && !was_over).then_some(Happened::Ended { status, stop_reason })
 }
 
 fn was_ending(old: Option<&Group>) -> bool {

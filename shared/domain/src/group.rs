@@ -77,6 +77,11 @@ impl Ending {
         }
         Self { reason, step, cause: cause[..end].to_owned() }
     }
+
+    /// The ending of a job whose every step is done.
+    pub const fn completed() -> Self {
+        Self { reason: StopReason::Completed, step: None, cause: String::new() }
+    }
 }
 
 /// What a group of a fan-out has been lent by the job.

@@ -235,8 +235,8 @@ impl Groups for FakeTable {
 
 #[async_trait]
 impl Steps for FakeTable {
-    async fn fetch(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError> {
-        self.call("fetch", |state| state.fetch(key, reads)).await
+    async fn fetch_all(&self, wanted: &[(JobKey, Reads)]) -> Result<Vec<Fetched>, PortError> {
+        self.call("fetch", |state| wanted.iter().map(|(key, reads)| state.fetch(key, reads)).collect()).await
     }
 
     async fn put_result(&self, key: &JobKey, record: &StepRecord) -> Result<StepRecord, PortError> {

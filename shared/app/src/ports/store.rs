@@ -36,7 +36,7 @@ pub trait Groups: Send + Sync {
     async fn load_groups(&self, key: &JobKey, ids: &[GroupId]) -> Result<BTreeMap<GroupId, Group>, PortError>;
 }
 
-/// What one load is to bring. At most 100 items in all; the caller pages.
+/// What one load is to bring of a job. At most 100 items in all; the caller pages.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reads {
     /// A group, strongly read.
@@ -69,8 +69,15 @@ pub struct Fetched {
 /// What steps read and leave.
 #[async_trait]
 pub trait Steps: Send + Sync {
+    /// Loads for several jobs in one request (of up to 100 items; more take more), strongly read; what several ask for is
+    /// read once. Answers in the order of what is wanted. Fails as a whole.
+    async fn fetch_all(&self, wanted: &[(JobKey, Reads)]) -> Result<Vec<Fetched>, PortError>;
+
     /// Loads in one request, strongly read.
-    async fn fetch(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError>;
+    async fn fetch(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError> {
+        let fetched = self.fetch_all(&[(key.clone(), reads.clone())]).await?;
+        Ok(fetched.into_iter().next().unwrap_or_default())
+    }
 
     /// Puts a step's result if there is none; answers the stored one (another's, where it was first).
     async fn put_result(&self, key: &JobKey, record: &StepRecord) -> Result<StepRecord, PortError>;

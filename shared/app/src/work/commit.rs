@@ -147,6 +147,7 @@ impl Shift<'_> {
         let chunk = chunk_size(&sizes);
         let chunks: Vec<Vec<Value>> = list.items.chunks(chunk).map(<[Value]>::to_vec).collect();
         self.platform.ports.steps.put_chunks(self.key(), held.slot.0, &chunks).await?;
+        self.job.chunks.keep_first(held.slot.0, chunks);
         let mut record = self.blank(held);
         record.output = Payload::Inline(json!({ "count": list.items.len() }));
         record.progress.items = u32::try_from(list.items.len()).ok();

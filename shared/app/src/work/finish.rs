@@ -55,7 +55,7 @@ impl Shift<'_> {
     }
 
     async fn deliver(&mut self, held: &Held) -> Result<(), WorkError> {
-        if self.platform.ports.steps.fetch(self.key(), &finished()).await?.results.is_empty() {
+        if !self.is_delivered(held).await? {
             let record = self.final_record(held).await?;
             self.platform.ports.steps.put_result(self.key(), &record).await?;
         }
@@ -68,6 +68,11 @@ impl Shift<'_> {
             }
             Applied::Conflict(_) | Applied::Missing => Ok(()),
         }
+    }
+
+    /// Whether an earlier attempt has put the manifest.
+    async fn is_delivered(&self, held: &Held) -> Result<bool, WorkError> {
+        Ok(held.mine.attempt > 1 && !self.platform.ports.steps.fetch(self.key(), &finished()).await?.results.is_empty())
     }
 
     async fn final_record(&self, held: &Held) -> Result<StepRecord, WorkError> {

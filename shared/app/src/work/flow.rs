@@ -6,6 +6,7 @@ use convoke_domain::graph::Graph;
 use convoke_domain::ids::JobKey;
 use serde_json::Value;
 
+use super::chunks::Chunks;
 use super::{WorkError, load_value};
 use crate::platform::Platform;
 use crate::ports::{Definition, Reads};
@@ -21,6 +22,8 @@ pub struct JobFlow {
     pub input: Arc<Value>,
     /// Its flow, compiled with its input.
     pub script: Box<dyn Script>,
+    /// Chunks of its maps' lists that were read lately.
+    pub(super) chunks: Chunks,
 }
 
 impl JobFlow {
@@ -37,13 +40,21 @@ impl Platform {
             return Ok(Some(flow));
         }
         let reads = Reads { definition: true, ..Reads::default() };
-        let Some(definition) = self.ports.steps.fetch(key, &reads).await?.definition else { return Ok(None) };
+        match self.ports.steps.fetch(key, &reads).await?.definition {
+            Some(definition) => self.compiled(key, definition).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Compiles a job's definition, and keeps it.
+    pub(super) async fn compiled(&self, key: &JobKey, definition: Definition) -> Result<Arc<JobFlow>, WorkError> {
         let document: Value = load_value(&*self.ports.blobs, key, &definition.flow).await?;
         let input: Value = load_value(&*self.ports.blobs, key, &definition.input).await?;
         let script = (self.compile)(&document, &input, definition.capable)
             .map_err(|detail| WorkError::Corrupt { job: key.to_string(), detail })?;
-        let flow = Arc::new(JobFlow { key: key.clone(), definition, input: Arc::new(input), script });
+        let (input, chunks) = (Arc::new(input), Chunks::default());
+        let flow = Arc::new(JobFlow { key: key.clone(), definition, input, script, chunks });
         self.cache.put(Arc::clone(&flow));
-        Ok(Some(flow))
+        Ok(flow)
     }
 }

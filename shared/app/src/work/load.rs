@@ -229,23 +229,11 @@ impl Shift<'_> {
         Ok(())
     }
 
-    async fn item(&mut self, group: GroupId, fan: &Fan, item: u32) -> Result<Value, WorkError> {
+    async fn item(&self, group: GroupId, fan: &Fan, item: u32) -> Result<Value, WorkError> {
         let GroupId::Fan { node, .. } = group else { return Ok(Value::Null) };
         let size = fan.chunk.max(1);
-        let chunk = (node, item / size);
-        if !self.chunks.contains_key(&chunk) {
-            let reads = Reads { chunks: vec![chunk], ..Reads::default() };
-            let mut fetched = self.platform.ports.steps.fetch(self.key(), &reads).await?;
-            let values = fetched.chunks.remove(&chunk).ok_or_else(|| WorkError::Corrupt {
-                job: self.key().to_string(),
-                detail: format!("chunk {} of map {node} is missing", chunk.1),
-            })?;
-            if self.chunks.len() >= 64 {
-                self.chunks.pop_first();
-            }
-            self.chunks.insert(chunk, Arc::new(values));
-        }
-        Ok(self.chunks.get(&chunk).and_then(|values| values.get((item % size) as usize)).cloned().unwrap_or_default())
+        let chunk = self.platform.chunk(&self.job, (node, item / size), size).await?;
+        Ok(chunk.get((item % size) as usize).cloned().unwrap_or_default())
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod agent;
 mod ask;
+mod chunks;
 mod commit;
 mod ending;
 mod finish;
@@ -14,6 +15,7 @@ mod flow;
 mod funds;
 mod harvest;
 mod load;
+mod open;
 mod panic;
 mod payload;
 mod prepare;
@@ -22,6 +24,7 @@ mod shift;
 mod sweep;
 
 pub use flow::JobFlow;
+pub use open::Opened;
 pub use payload::{INLINE_BYTES_MAX, load_value, store_value};
 pub use sweep::TickReport;
 
@@ -83,13 +86,31 @@ impl Platform {
     /// Answers a bell: works on its slot, and on what follows from it in place. Idempotent: a bell for what is done or
     /// taken is answered at once.
     pub async fn answer(&self, bell: &Bell, until: Until) -> Result<(), WorkError> {
+        let opened = self.open(std::slice::from_ref(bell)).await?.pop().unwrap_or_default();
+        self.answer_opened(bell, opened, until).await
+    }
+
+    /// Answers a bell that was [opened](Self::open) together with others.
+    pub async fn answer_opened(&self, bell: &Bell, opened: Opened, until: Until) -> Result<(), WorkError> {
         let Some(slot) = bell.slot else { return self.look(&bell.key).await };
-        let Some(job) = self.job_flow(&bell.key).await? else {
-            tracing::warn!(job = %bell.key, "a bell for a job that doesn't exist");
-            return Ok(());
+        let Opened { flow, definition, group, results } = opened;
+        let job = match (flow, definition) {
+            (Some(flow), _) => flow,
+            (None, Some(definition)) => self.compiled(&bell.key, definition).await?,
+            (None, None) => {
+                tracing::warn!(job = %bell.key, "a bell for a job that doesn't exist");
+                return Ok(());
+            }
         };
         let mut shift = shift::Shift::new(self, job, until);
-        shift.work(bell.group, slot).await
+        if !shift.has_time() {
+            return Err(WorkError::OutOfTime);
+        }
+        shift.recent = results;
+        match shift.found(bell.group, group).await? {
+            Some(group) => shift.work(group, slot).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a slot's step is made of, known before it is claimed: so that the claim reserves the right amount.
 
 use convoke_domain::decide::{self, Hold, Prior};
-use convoke_domain::graph::{Graph, TaskKind};
+use convoke_domain::graph::TaskKind;
 use convoke_domain::group::{Duty, Ending, Group};
 use convoke_domain::ids::{SlotId, StepId};
 use convoke_domain::slot::{At, Slot};
@@ -57,23 +57,24 @@ impl Shift<'_> {
         let (Some(step), Some(duty)) = (group.step(graph, slot, at), group.duty(graph, slot, at)) else {
             return Ok(None);
         };
+        let (task, kind) = match duty {
+            // It holds nothing, and looks itself for what an earlier attempt has put.
+            Duty::Finish => return Ok(Some((step, Prepared::free(Prior::Unknown, Work::Finish)))),
+            Duty::Expand { node, .. } => (graph.nodes[node].id.clone(), None),
+            Duty::Task { task, .. } => (task.id.clone(), Some(task.kind)),
+        };
         let touched = before.is_some_and(|slot| slot.attempt > 0 || slot.not_before_ms > 0);
         let history = self.history(&step, touched).await?;
         let prior = prior(before, &history);
         if let Some(record) = history.result {
             return Ok(Some((step, Prepared::free(prior, Work::Adopt(Box::new(record))))));
         }
-        let prepared = match owned(graph, duty) {
-            Owned::Finish => Prepared::free(prior, Work::Finish),
-            Owned::List(map) => {
-                let inputs = self.gather(group, slot, at, &map).await?;
-                let list = self.job.script.list(&map, &inputs);
-                Prepared::free(prior, list.map_or_else(|wrong| broken(&step, &wrong), Work::List))
-            }
-            Owned::Task(task, kind) => {
-                let inputs = self.gather(group, slot, at, &task).await?;
-                self.prepare_task((&step, &task, kind), inputs, history.turns, prior)
-            }
+        let inputs = self.gather(group, slot, at, &task).await?;
+        let prepared = if let Some(kind) = kind {
+            self.prepare_task((&step, &task, kind), inputs, history.turns, prior)
+        } else {
+            let list = self.job.script.list(&task, &inputs);
+            Prepared::free(prior, list.map_or_else(|wrong| broken(&step, &wrong), Work::List))
         };
         Ok(Some((step, prepared)))
     }
@@ -111,20 +112,6 @@ impl Shift<'_> {
 
 fn broken(step: &StepId, broken: &Broken) -> Work {
     Work::Broken(Ending::new(broken.reason, Some(step.to_string()), &broken.cause))
-}
-
-enum Owned {
-    Finish,
-    List(String),
-    Task(String, TaskKind),
-}
-
-fn owned(graph: &Graph, duty: Duty<'_>) -> Owned {
-    match duty {
-        Duty::Finish => Owned::Finish,
-        Duty::Expand { node, .. } => Owned::List(graph.nodes[node].id.clone()),
-        Duty::Task { task, .. } => Owned::Task(task.id.clone(), task.kind),
-    }
 }
 
 fn position(group: &Group, slot: SlotId, before: Option<&Slot>) -> At {

@@ -8,7 +8,6 @@ use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobKey, SlotId, StepId};
 use convoke_domain::money::Cost;
 use convoke_domain::slot::Slot;
-use serde_json::Value;
 use tracing::Instrument;
 
 use super::prepare::{Prepared, Work};
@@ -31,8 +30,6 @@ pub(super) struct Shift<'p> {
     pub started_ms: u64,
     /// Results that this shift has put or loaded.
     pub recent: BTreeMap<StepId, StepRecord>,
-    /// Chunks of maps' lists.
-    pub chunks: BTreeMap<(u16, u32), Arc<Vec<Value>>>,
 }
 
 /// A claimed step.
@@ -53,7 +50,7 @@ pub(super) type Lead = (GroupId, SlotId);
 impl<'p> Shift<'p> {
     pub fn new(platform: &'p Platform, job: Arc<JobFlow>, until: Until) -> Self {
         let started_ms = platform.ports.env.now_ms();
-        Self { platform, job, until, started_ms, recent: BTreeMap::new(), chunks: BTreeMap::new() }
+        Self { platform, job, until, started_ms, recent: BTreeMap::new() }
     }
 
     pub fn key(&self) -> &JobKey {
@@ -90,11 +87,7 @@ impl<'p> Shift<'p> {
     }
 
     /// Works on a slot and on what follows.
-    pub async fn work(&mut self, group: GroupId, slot: SlotId) -> Result<(), WorkError> {
-        if !self.has_time() {
-            return Err(WorkError::OutOfTime);
-        }
-        let Some(group) = self.group(group).await? else { return Ok(()) };
+    pub async fn work(&mut self, group: Group, slot: SlotId) -> Result<(), WorkError> {
         let mut held = self.claim_safely(group, slot).await?;
         while let Some(duty) = held {
             let span = self.span(&duty.0);
@@ -130,7 +123,13 @@ impl<'p> Shift<'p> {
     /// The group as it is now; a part of a map that isn't there yet is put.
     pub async fn group(&self, id: GroupId) -> Result<Option<Group>, WorkError> {
         let reads = Reads { group: Some(id), ..Reads::default() };
-        match self.platform.ports.steps.fetch(self.key(), &reads).await?.group {
+        let found = self.platform.ports.steps.fetch(self.key(), &reads).await?.group;
+        self.found(id, found).await
+    }
+
+    /// The group as it was found.
+    pub async fn found(&self, id: GroupId, found: Option<Group>) -> Result<Option<Group>, WorkError> {
+        match found {
             Some(group) => Ok(Some(group)),
             None if id == GroupId::Root => Ok(None),
             None => self.put_missing_group(id).await,

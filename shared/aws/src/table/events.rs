@@ -1,33 +1,31 @@
 //! `Events`: what has happened to a job, numbered without gaps.
 //!
-//! A counter per job holds the last number and, per group, the last version whose events are appended. Counter and
-//! events are written in one transaction on the counter's number, so that neither two writers nor a repeat number an
-//! event twice.
+//! Events stand in pages, each put once under the number of its first event. A page also tells, per group, the last
+//! version whose events are appended up to its end: whoever appends reads the last page, and puts the next one if there
+//! is none. Of two who append at once one finds its page taken and looks again, so that neither two writers nor a repeat
+//! number an event twice; that takes neither a counter nor a transaction, which would cost twice the units.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use convoke_app::ports::{Event, EventKind, EventPage, Events, PortError};
 use convoke_domain::ids::{GroupId, JobKey};
+use serde::{Deserialize, Serialize};
 
 use super::DynamoTable;
-use super::expression::Placeholders;
-use super::item::{self, Fields, Item, Put, document, number};
-use super::schema::{EVENTS, PK, event_sk, job_pk};
-use crate::error::{refused, unavailable};
+use super::item::{Fields, Item, document};
+use super::requests::PutOnce;
+use super::schema::{event_sk, job_pk};
+use crate::error::{port_error, refused, unavailable};
 
 const APPEND: &str = "the table (appending events)";
 const READ: &str = "the table (reading events)";
 
-/// In the counter: the last number.
-const SEQ: &str = "seq";
-/// In the counter: the last version per group.
-const SEEN: &str = "seen";
+/// Most events of a page, but for those of one change. Whoever reads on from the middle of a page has to find its
+/// beginning, so this bounds what is read in vain.
+const PAGE_EVENTS_MAX: usize = 32;
 
-/// Most events of a transaction (the service takes 100 items, the counter is one).
-const EVENTS_MAX: usize = 90;
-
-/// How often a transaction is tried that others keep overtaking. One of them gets through each time.
+/// How often a page is tried that others keep putting first. One of them gets through each time.
 const TRIES: u32 = 32;
 
 /// Highest number.
@@ -41,7 +39,7 @@ type Happened = (GroupId, u64, u64, Vec<EventKind>);
 struct Overtaken;
 
 #[derive(Debug, thiserror::Error)]
-#[error("one change has {events} events; at most {EVENTS_MAX} can be appended at once")]
+#[error("one change has {events} events; at most {PAGE_EVENTS_MAX} can be appended at once")]
 struct TooMany {
     events: usize,
 }
@@ -49,21 +47,24 @@ struct TooMany {
 #[async_trait]
 impl Events for DynamoTable {
     async fn append(&self, key: &JobKey, changes: &[Happened]) -> Result<(), PortError> {
-        if let Some((.., kinds)) = changes.iter().find(|(.., kinds)| kinds.len() > EVENTS_MAX) {
+        if let Some((.., kinds)) = changes.iter().find(|(.., kinds)| kinds.len() > PAGE_EVENTS_MAX) {
             return Err(refused(APPEND, TooMany { events: kinds.len() }));
         }
+        if changes.iter().all(|(.., kinds)| kinds.is_empty()) {
+            return Ok(());
+        }
+        let mut tail = if is_beginning(changes) { Tail::default() } else { self.tail(key).await? };
         let mut overtaken = 0;
         while overtaken < TRIES {
-            let counter = self.counter(key).await?;
-            let step = Step::of(counter, changes);
-            if step.events.is_empty() {
-                return Ok(());
-            }
-            if self.transact(APPEND, self.writes_of(key, &step)?).await?.contains(&true) {
-                self.jitter.pause(overtaken).await;
-                overtaken += 1;
-            } else if step.is_last {
-                return Ok(());
+            let page = Page::after(&tail, changes);
+            let Some(first) = page.events.first() else { return Ok(()) };
+            match self.put_once(APPEND, document(job_pk(key), event_sk(first.seq), &page)?).await? {
+                PutOnce::Stored => tail = Tail::of(page),
+                PutOnce::Found(_) => {
+                    self.jitter.pause(overtaken).await;
+                    overtaken += 1;
+                    tail = self.tail(key).await?;
+                }
             }
         }
         Err(unavailable(APPEND, Overtaken))
@@ -73,100 +74,91 @@ impl Events for DynamoTable {
         if after >= SEQ_MAX {
             return Ok(EventPage::default());
         }
-        let query = self.query(&job_pk(key), &event_sk(after + 1), &event_sk(SEQ_MAX));
-        let items = self.pages(READ, query, limit as usize).await?;
-        let events = items.iter().map(|item| Fields::of(item)?.content());
-        Ok(EventPage { events: events.collect::<Result<_, _>>()? })
+        let limit = limit as usize;
+        // The page that holds the next event may begin as many events before it as a page can hold.
+        let from = (after + 2).saturating_sub(PAGE_EVENTS_MAX as u64).max(1);
+        let query = self.query(&job_pk(key), &event_sk(from), &event_sk(SEQ_MAX));
+        let mut events: Vec<Event> = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            // Pages of a few events each are the rule.
+            let pages = i32::try_from((limit - events.len()) / 4 + 4).unwrap_or(i32::MAX);
+            let found = query.clone().limit(pages).set_exclusive_start_key(start.take()).send().await;
+            let found = found.map_err(|error| port_error(READ, error))?;
+            for item in found.items() {
+                let page: Page = Fields::of(item)?.content()?;
+                events.extend(page.events.into_iter().filter(|event| event.seq > after));
+            }
+            start = found.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || events.len() >= limit {
+                events.truncate(limit);
+                return Ok(EventPage { events });
+            }
+        }
     }
 }
 
 impl DynamoTable {
-    async fn counter(&self, key: &JobKey) -> Result<Counter, PortError> {
-        match self.get(APPEND, item::key(job_pk(key), EVENTS)).await? {
-            Some(item) => Counter::decode(&item),
-            None => Ok(Counter::default()),
+    /// Where the job's events end, strongly read.
+    async fn tail(&self, key: &JobKey) -> Result<Tail, PortError> {
+        let query = self.query(&job_pk(key), &event_sk(1), &event_sk(SEQ_MAX)).scan_index_forward(false).limit(1);
+        let last = query.send().await.map_err(|error| port_error(APPEND, error))?;
+        match last.items().first() {
+            Some(item) => Ok(Tail::of(Fields::of(item)?.content()?)),
+            None => Ok(Tail::default()),
         }
-    }
-
-    fn writes_of(
-        &self,
-        key: &JobKey,
-        step: &Step,
-    ) -> Result<Vec<aws_sdk_dynamodb::types::TransactWriteItem>, PortError> {
-        let mut some = Placeholders::default();
-        let condition = match step.before {
-            0 => format!("attribute_not_exists({})", some.name(PK)),
-            before => format!("{}={}", some.name(SEQ), some.value(number(before))),
-        };
-        let mut writes = vec![self.put_if(APPEND, step.after.encode(key), condition, some)?];
-        for event in &step.events {
-            let mut some = Placeholders::default();
-            let absent = format!("attribute_not_exists({})", some.name(PK));
-            writes.push(self.put_if(APPEND, document(job_pk(key), event_sk(event.seq), event)?, absent, some)?);
-        }
-        Ok(writes)
     }
 }
 
-/// The counter of a job's events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Counter {
-    seq: u64,
+/// Whether nothing can have been appended before, unless these changes have.
+fn is_beginning(changes: &[Happened]) -> bool {
+    changes.iter().any(|(.., kinds)| kinds.contains(&EventKind::Submitted))
+}
+
+/// Events that were appended together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Page {
+    /// In order; at least one where the page is stored.
+    events: Vec<Event>,
+    /// Per group the last version whose events are in this page, or in one before it.
     seen: BTreeMap<GroupId, u64>,
 }
 
-impl Counter {
-    fn encode(&self, key: &JobKey) -> Item {
-        let mut item = item::item(job_pk(key), EVENTS);
-        item.put(SEQ, number(self.seq));
-        item.put(SEEN, item::map(self.seen.iter().map(|(group, ver)| (group, number(ver)))));
-        item
-    }
-
-    fn decode(item: &Item) -> Result<Self, PortError> {
-        let fields = Fields::of(item)?;
-        let seen = fields.map(SEEN)?;
-        let versions = seen.keys::<GroupId>().map(|entry| {
-            let (group, name) = entry?;
-            Ok((group, seen.number(name)?))
-        });
-        Ok(Self { seq: fields.number(SEQ)?, seen: versions.collect::<Result<_, PortError>>()? })
-    }
-
-    fn knows(&self, group: GroupId, ver: u64) -> bool {
-        self.seen.get(&group).is_some_and(|seen| *seen >= ver)
-    }
-}
-
-/// One transaction's worth of what is to be appended.
-#[derive(Debug)]
-struct Step {
-    before: u64,
-    after: Counter,
-    events: Vec<Event>,
-    is_last: bool,
-}
-
-impl Step {
-    /// Whole changes only, so that a version is either appended or not.
-    fn of(counter: Counter, changes: &[Happened]) -> Self {
-        let mut step = Self { before: counter.seq, after: counter, events: Vec::new(), is_last: true };
+impl Page {
+    /// The page that follows `tail`, with as much of `changes` as fits and isn't appended yet. Whole changes only, so that
+    /// a version is either appended or not.
+    fn after(tail: &Tail, changes: &[Happened]) -> Self {
+        let mut page = Self { events: Vec::new(), seen: tail.seen.clone() };
+        let mut seq = tail.seq;
         for (group, ver, at_ms, kinds) in changes {
-            if kinds.is_empty() || step.after.knows(*group, *ver) {
+            if kinds.is_empty() || page.seen.get(group).is_some_and(|seen| seen >= ver) {
                 continue;
             }
-            if step.events.len() + kinds.len() > EVENTS_MAX {
-                step.is_last = false;
+            if page.events.len() + kinds.len() > PAGE_EVENTS_MAX {
                 break;
             }
             for kind in kinds {
-                step.after.seq += 1;
-                let (seq, kind) = (step.after.seq, kind.clone());
-                step.events.push(Event { seq, group: *group, ver: *ver, at_ms: *at_ms, kind });
+                seq += 1;
+                page.events.push(Event { seq, group: *group, ver: *ver, at_ms: *at_ms, kind: kind.clone() });
             }
-            step.after.seen.insert(*group, *ver);
+            page.seen.insert(*group, *ver);
         }
-        step
+        page
+    }
+}
+
+/// Where the events of a job end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tail {
+    /// The last number.
+    seq: u64,
+    /// Per group the last version whose events are appended.
+    seen: BTreeMap<GroupId, u64>,
+}
+
+impl Tail {
+    fn of(page: Page) -> Self {
+        Self { seq: page.events.last().map_or(0, |event| event.seq), seen: page.seen }
     }
 }
 
@@ -181,21 +173,22 @@ mod tests {
     #[test]
     fn what_was_appended_is_left_out() {
         let fan = GroupId::Fan { node: 1, part: 0 };
-        let counter = Counter { seq: 7, seen: BTreeMap::from([(GroupId::Root, 3)]) };
+        let tail = Tail { seq: 7, seen: BTreeMap::from([(GroupId::Root, 3)]) };
         let changes = [happened(GroupId::Root, 3, 1), happened(GroupId::Root, 4, 2), happened(fan, 1, 1)];
-        let step = Step::of(counter, &changes);
-        let numbers: Vec<_> = step.events.iter().map(|event| (event.seq, event.group, event.ver)).collect();
+        let page = Page::after(&tail, &changes);
+        let numbers: Vec<_> = page.events.iter().map(|event| (event.seq, event.group, event.ver)).collect();
         assert_eq!(numbers, [(8, GroupId::Root, 4), (9, GroupId::Root, 4), (10, fan, 1)]);
-        assert!(step.is_last);
-        assert!(Step::of(step.after, &changes).events.is_empty());
+        assert!(Page::after(&Tail::of(page), &changes).events.is_empty());
     }
 
     #[test]
     fn a_change_is_never_split() {
-        let changes = [happened(GroupId::Root, 1, 60), happened(GroupId::Root, 2, 31), happened(GroupId::Root, 3, 1)];
-        let first = Step::of(Counter::default(), &changes);
-        assert_eq!((first.events.len(), first.is_last), (60, false));
-        let second = Step::of(first.after, &changes);
-        assert_eq!((second.events.len(), second.is_last, second.before), (32, true, 60));
+        let changes = [happened(GroupId::Root, 1, 20), happened(GroupId::Root, 2, 13), happened(GroupId::Root, 3, 1)];
+        let first = Page::after(&Tail::default(), &changes);
+        assert_eq!(first.events.len(), 20);
+        let tail = Tail::of(first);
+        let second = Page::after(&tail, &changes);
+        assert_eq!((second.events.len(), tail.seq), (14, 20));
+        assert!(Page::after(&Tail::of(second), &changes).events.is_empty());
     }
 }

@@ -8,7 +8,7 @@
 //! | | `S#task#item#round` | a result |
 //! | | `T#task#item#round#turn` | a turn |
 //! | | `M#nnn#nnnnn` | a chunk of a map's list |
-//! | | `E`, `E#nnnnnnnnnn` | the events' counter (number, versions seen per group), an event |
+//! | | `E#nnnnnnnnnn` | a page of events, by the number of its first one; with the versions seen so far, per group |
 //! | `T#tenant` | `I#hash`, `K#hash` | a caller's idempotency key (expires), an API key of the tenant |
 //! | `KEY#hash` | `-` | an API key |
 //!
@@ -31,7 +31,7 @@
 //! | jobs that are due | `Query` on `GSI2`, by shard and time | 0.5 ru per 4 KB of keys |
 //! | whose key | `GetItem`, consistent | 1 ru |
 //! | put, delete a key | `TransactWriteItems`: both items | 4 wu |
-//! | append events | `GetItem` of the counter, `TransactWriteItems`: counter and up to 90 events | 1 ru, 2 wu per item |
+//! | append events | `Query` of the last page (not for a job's first ones), `PutItem` of the next if absent, up to 32 events each | 1 ru, 1 wu per KB: about 8 events |
 
 mod change;
 mod events;

@@ -129,8 +129,6 @@ const ROW: [&str; 7] =
 
 /// Sort key of the definition.
 pub(crate) const DEFINITION: &str = "D";
-/// Sort key of the events' counter.
-pub(crate) const EVENTS: &str = "E";
 /// Sort key of a partition's only item.
 pub(crate) const ALONE: &str = "-";
 

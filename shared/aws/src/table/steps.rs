@@ -24,30 +24,18 @@ const PUT_CHUNKS: &str = "the table (putting a list)";
 
 #[async_trait]
 impl Steps for DynamoTable {
-    async fn fetch(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError> {
-        let own = job_pk(key);
-        let parent = reads
-            .of_parent
-            .as_ref()
-            .map(|(job, steps)| (job_pk(&JobKey { tenant: key.tenant.clone(), job: job.clone() }), steps));
-        let mut wanted: BTreeSet<(&str, String)> = own_sort_keys(reads).map(|sk| (own.as_str(), sk)).collect();
-        if let Some((pk, steps)) = &parent {
-            wanted.extend(steps.iter().map(|step| (pk.as_str(), schema::result_sk(step))));
+    async fn fetch_all(&self, wanted: &[(JobKey, Reads)]) -> Result<Vec<Fetched>, PortError> {
+        let mut keys: BTreeSet<(String, String)> = BTreeSet::new();
+        for (key, reads) in wanted {
+            let own = job_pk(key);
+            keys.extend(own_sort_keys(reads).map(|sk| (own.clone(), sk)));
+            if let Some((pk, steps)) = parent_of(key, reads) {
+                keys.extend(steps.iter().map(|step| (pk.clone(), schema::result_sk(step))));
+            }
         }
-        let keys = wanted.into_iter().map(|(pk, sk)| item::key(pk, sk)).collect();
-        let items = self.get_batch(FETCH, keys).await?;
-        let found = Found::of(items)?;
-        let of_parent = match &parent {
-            Some((pk, steps)) => found.results(pk, steps)?,
-            None => BTreeMap::new(),
-        };
-        Ok(Fetched {
-            group: reads.group.and_then(|id| found.get(&own, &id.to_string())).map(decode).transpose()?,
-            definition: if reads.definition { found.content::<Definition>(&own, DEFINITION)? } else { None },
-            results: found.results(&own, &reads.results)?,
-            of_parent,
-            chunks: found.chunks(&own, &reads.chunks)?,
-        })
+        let keys = keys.into_iter().map(|(pk, sk)| item::key(pk, sk)).collect();
+        let found = Found::of(self.get_batch(FETCH, keys).await?)?;
+        wanted.iter().map(|(key, reads)| found.part(key, reads)).collect()
     }
 
     async fn put_result(&self, key: &JobKey, record: &StepRecord) -> Result<StepRecord, PortError> {
@@ -111,6 +99,12 @@ impl DynamoTable {
     }
 }
 
+/// The partition of the job's parent, and the steps that are read there.
+fn parent_of<'r>(key: &JobKey, reads: &'r Reads) -> Option<(String, &'r Vec<StepId>)> {
+    let (job, steps) = reads.of_parent.as_ref()?;
+    Some((job_pk(&JobKey { tenant: key.tenant.clone(), job: job.clone() }), steps))
+}
+
 fn own_sort_keys(reads: &Reads) -> impl Iterator<Item = String> {
     let group = reads.group.iter().map(ToString::to_string);
     let definition = reads.definition.then(|| DEFINITION.to_owned());
@@ -134,6 +128,21 @@ impl Found {
             Ok((key, item))
         });
         keyed.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// What of it was wanted for a job.
+    fn part(&self, key: &JobKey, reads: &Reads) -> Result<Fetched, PortError> {
+        let own = job_pk(key);
+        Ok(Fetched {
+            group: reads.group.and_then(|id| self.get(&own, &id.to_string())).map(decode).transpose()?,
+            definition: if reads.definition { self.content::<Definition>(&own, DEFINITION)? } else { None },
+            results: self.results(&own, &reads.results)?,
+            of_parent: match parent_of(key, reads) {
+                Some((pk, steps)) => self.results(&pk, steps)?,
+                None => BTreeMap::new(),
+            },
+            chunks: self.chunks(&own, &reads.chunks)?,
+        })
     }
 
     fn get(&self, pk: &str, sk: &str) -> Option<&Item> {

@@ -39,7 +39,8 @@ pub enum Advance {
     NoConsensus,
 }
 
-/// The next step, claimed together with the commit.
+/// The next step, claimed together with the commit. The finish is claimed where the step was the job's last: then the
+/// same write ends the job as completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
     /// Which slot.
@@ -179,6 +180,9 @@ fn claimed(view: &View<'_>, mine: (SlotId, &Slot), change: Change, next: &Next, 
     let mut change = change.when(When::Live).when(When::Covers(need));
     if next.slot == mine.0 {
         change.set.retain(|set| !matches!(set, Set::Slot(id, _) if *id == next.slot));
+    } else if next.slot == SlotId::FINISH {
+        // That nothing else is left holds for what was seen.
+        change = change.when(When::Ver(view.group.ver)).set(Set::Ending(Ending::completed()));
     } else {
         let (word, _) = Bits::place(next.slot.index());
         change =
@@ -187,7 +191,8 @@ fn claimed(view: &View<'_>, mine: (SlotId, &Slot), change: Change, next: &Next, 
     change.set(Set::Slot(next.slot, Some(slot)))
 }
 
-/// The step that the worker could go on with in place after this commit, as far as `view` tells.
+/// The step that the worker could go on with in place after this commit, as far as `view` tells; the finish after the
+/// job's last.
 pub fn candidate(view: &View<'_>, id: SlotId, at: At, outcome: &Outcome) -> Option<(SlotId, At)> {
     if view.group.ending.is_some() {
         return None;
@@ -203,8 +208,18 @@ pub fn candidate(view: &View<'_>, id: SlotId, at: At, outcome: &Outcome) -> Opti
                 after.no.insert(id.index());
             }
             let after = View { group: &after, ..*view };
-            let next = *ready::unstarted(view.graph, after.group, &after.group.done).first()?;
+            let next = match ready::unstarted(view.graph, after.group, &after.group.done).first() {
+                Some(next) => *next,
+                None if is_over(&after) => SlotId::FINISH,
+                None => return None,
+            };
             Some((next, ready::beginning(&after, next)?))
         }
     }
+}
+
+/// Whether nothing of the job is left but its finish.
+fn is_over(view: &View<'_>) -> bool {
+    let closed = view.group.root().is_some_and(|root| root.groups.is_empty());
+    closed && !view.group.has_claims() && ready::is_complete(view.graph, view.group)
 }

@@ -5,7 +5,6 @@ use crate::graph::Graph;
 use crate::group::{Ending, Group};
 use crate::ids::{GroupId, SlotId};
 use crate::slot::{Slot, Wait};
-use crate::status::StopReason;
 
 use super::commit::bit_of;
 use super::{is_complete, ready};
@@ -41,7 +40,7 @@ pub fn follow_up(graph: &Graph, group: &Group, slot: SlotId) -> FollowUp {
     FollowUp {
         bells: bells(graph, group, slot),
         fed: fed(group),
-        end: (root.is_some() && complete).then(|| Ending::new(StopReason::Completed, None, "")),
+        end: (root.is_some() && complete).then(Ending::completed),
         close: root.is_none() && complete,
         finish: false,
     }

@@ -98,7 +98,7 @@ fn ending(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Ending> {
         return Some(Ending::new(StopReason::Deadline, None, "the job's time is over"));
     }
     let complete = !root.group.has_claims() && is_complete(root.graph, root.group);
-    complete.then(|| Ending::new(StopReason::Completed, None, ""))
+    complete.then(Ending::completed)
 }
 
 /// Whether nobody can give money back any more: nobody in the job holds any, and every group is starved.
