@@ -76,6 +76,11 @@ impl Watch {
         if let (Some(before), Some(after)) = (&old.ending, &new.ending) {
             assert_eq!(before, after, "{key}: the first ending stands");
         }
+        assert_eq!(
+            new.done.words().len(),
+            old.done.words().len(),
+            "{key}: a thread has ended that the group doesn't have"
+        );
         for (slot, run) in &new.run {
             assert!(run.attempt <= 31, "{key} {slot}: attempt {}", run.attempt);
         }

@@ -66,7 +66,8 @@ impl Shift<'_> {
         let touched = before.is_some_and(|slot| slot.attempt > 0 || slot.not_before_ms > 0);
         let history = self.history(&step, touched).await?;
         let prior = prior(before, &history);
-        if let Some(record) = history.result {
+        // A finish whose result is there has not ended the job yet: that is a write of its own, not a commit.
+        if let Some(record) = history.result.filter(|_| !matches!(duty, Duty::Finish)) {
             return Ok(Some((step, Prepared::free(prior, Work::Adopt(Box::new(record))))));
         }
         let inputs = self.gather(group, slot, at, &task).await?;

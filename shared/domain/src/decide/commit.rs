@@ -53,10 +53,10 @@ pub struct Next {
     pub hold: Hold,
 }
 
-/// Where a thread at `at` goes after `outcome`.
+/// Where a thread at `at` goes after `outcome`. The finish goes nowhere: [`super::finish`] ends the job.
 pub fn advance(view: &View<'_>, id: SlotId, at: At, outcome: &Outcome) -> Result<Advance, Refusal> {
     match view.group.duty(view.graph, id, at).ok_or(Refusal::Impossible)? {
-        Duty::Finish => Ok(Advance::Ended),
+        Duty::Finish => Err(Refusal::Impossible),
         Duty::Expand { .. } => match &outcome.expansion {
             Some(expansion) if !expansion.loans.is_empty() => Ok(Advance::Fanned),
             Some(_) => Ok(Advance::Ended),
