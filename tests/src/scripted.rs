@@ -8,6 +8,7 @@ mod by_role;
 mod reply;
 mod request;
 mod serve;
+pub mod team;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,14 +4,17 @@
 //! Tests act on it as a client does, through HTTP alone.
 
 mod answer;
+mod rigged;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use convoke::local::{Duty, Local, LocalOptions};
 use convoke_api::money::Amount;
+use convoke_app::platform::Platform;
 use convoke_domain::ids::TenantId;
 use convoke_domain::money::{Cost, MicroUsd};
 use reqwest::{Client, Method, RequestBuilder, redirect};
@@ -22,6 +25,7 @@ use zip::ZipArchive;
 use crate::scripted::{Script, ScriptedServer};
 
 pub use answer::Answer;
+pub use rigged::{Between, Rigged, Rigging, Sources};
 
 /// The model that jobs work with: a name with a known price, served by the scripted server.
 pub const MODEL: &str = "openai/gpt-4.1";
@@ -38,9 +42,17 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct Served {
     /// The model's provider.
     pub models: ScriptedServer,
-    local: Local,
+    site: Site,
     client: Client,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// What is installed.
+enum Site {
+    /// What `convoke` itself starts.
+    Whole(Box<Local>),
+    /// The same, put together by a test.
+    Rigged(Box<Rigged>),
 }
 
 impl Served {
@@ -51,14 +63,8 @@ impl Served {
 
     /// The same with settings beside those that name the model.
     pub async fn with(script: impl Script, more: &[(&str, &str)]) -> Self {
-        let models = ScriptedServer::start(script).await;
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut settings = BTreeMap::from([
-            ("CONVOKE_MODEL".to_owned(), MODEL.to_owned()),
-            ("OPENAI_API_KEY".to_owned(), "sk-scripted".to_owned()),
-            ("OPENAI_BASE_URL".to_owned(), models.base_url()),
-        ]);
-        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let (models, folder) = (ScriptedServer::start(script).await, tempfile::tempdir().expect("a folder"));
+        let settings = settings(&models, more);
         let options = LocalOptions {
             data_dir: folder.path().join("data"),
             cache_dir: folder.path().join("cache"),
@@ -69,23 +75,67 @@ impl Served {
             duty: Duty::Work,
         };
         let local = Local::start(options).await.expect("an installation");
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().expect("a client");
-        Self { models, local, client, _folder: folder }
+        Self { models, site: Site::Whole(Box::new(local)), client: client(), folder }
+    }
+
+    /// The same with something between its parts.
+    pub async fn rigged(script: impl Script, more: &[(&str, &str)], rigging: Rigging) -> Self {
+        let (models, folder) = (ScriptedServer::start(script).await, tempfile::tempdir().expect("a folder"));
+        let rigged = Rigged::start(&folder.path().join("data"), &settings(&models, more), rigging).await;
+        Self { models, site: Site::Rigged(Box::new(rigged)), client: client(), folder }
+    }
+
+    /// What stands between its parts.
+    pub fn rig(&self) -> &Rigged {
+        match &self.site {
+            Site::Rigged(rigged) => rigged,
+            Site::Whole(_) => panic!("nothing stands between its parts"),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn rig_mut(&mut self) -> &mut Rigged {
+        match &mut self.site {
+            Site::Rigged(rigged) => rigged,
+            Site::Whole(_) => panic!("nothing stands between its parts"),
+        }
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn platform(&self) -> &Platform {
+        match &self.site {
+            Site::Whole(local) => &local.platform,
+            Site::Rigged(rigged) => rigged.platform(),
+        }
+    }
+
+    fn address(&self) -> (&str, &str) {
+        match &self.site {
+            Site::Whole(local) => (&local.url, &local.key),
+            Site::Rigged(rigged) => (&rigged.url, &rigged.key),
+        }
     }
 
     /// Ends it in order.
     pub async fn stop(self) {
-        self.local.shutdown().await;
+        match self.site {
+            Site::Whole(local) => local.shutdown().await,
+            Site::Rigged(rigged) => rigged.shutdown().await,
+        }
     }
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.local.url)
+        format!("{}{path}", self.address().0)
     }
 
     /// A request with the owner's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.anonymous(method, path).bearer_auth(&self.local.key)
+        self.anonymous(method, path).bearer_auth(self.address().1)
     }
 
     /// A request without a key.
@@ -96,7 +146,7 @@ impl Served {
     /// A new key of another tenant.
     pub async fn key_of(&self, tenant: &str) -> String {
         let tenant: TenantId = tenant.parse().expect("a tenant");
-        let made = self.local.platform.create_key(&tenant, "test").await.expect("a key");
+        let made = self.platform().create_key(&tenant, "test").await.expect("a key");
         made.key.expose().to_owned()
     }
 
@@ -146,7 +196,7 @@ impl Served {
     async fn drained(&self) {
         let begun = Instant::now();
         loop {
-            let depth = self.local.platform.ports.bells.depth().await.expect("a depth");
+            let depth = self.platform().ports.bells.depth().await.expect("a depth");
             if depth == 0 {
                 return;
             }
@@ -205,4 +255,15 @@ impl Served {
         let tokens = ledger.input_tokens + ledger.output_tokens;
         serde_json::to_value(Amount::from(Cost { usd, tokens })).expect("json")
     }
+}
+
+/// Settings that name the model, and more.
+fn settings(models: &ScriptedServer, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let base_url = models.base_url();
+    let named = [("CONVOKE_MODEL", MODEL), ("OPENAI_API_KEY", "sk-scripted"), ("OPENAI_BASE_URL", &base_url)];
+    named.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn client() -> Client {
+    Client::builder().redirect(redirect::Policy::none()).no_proxy().build().expect("a client")
 }

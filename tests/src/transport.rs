@@ -1,8 +1,10 @@
 //! A transport under the SDK that goes wrong as told.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::{
@@ -20,10 +22,18 @@ use serde_json::{Value, json};
 pub enum Meddling {
     /// It goes through.
     Pass,
+    /// It goes through a while later.
+    Late(Duration),
     /// It goes through, and its answer is lost.
     LoseAnswer,
-    /// It doesn't go through; this is answered.
+    /// It is lost on its way.
+    LoseRequest,
+    /// It doesn't go through; this is answered: JSON, or a text that is sent as XML.
     Answer(u16, Value),
+    /// It goes through, and this is answered in the place of its answer.
+    Cover(u16, Value),
+    /// It goes through, and so does one like it with this body.
+    Echo(Value),
 }
 
 impl Meddling {
@@ -33,12 +43,14 @@ impl Meddling {
     }
 }
 
-/// A request of a protocol that speaks JSON.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The operation, as in `UpdateItem`.
+    /// The operation, as in `UpdateItem`; the method where the protocol names none.
     pub operation: String,
-    /// The body.
+    /// Where it goes.
+    pub uri: String,
+    /// The body; null where it is no JSON.
     pub body: Value,
     /// How many requests came before it, of any kind.
     pub number: usize,
@@ -48,7 +60,11 @@ type Hook = Arc<dyn Fn(&Seen) -> Meddling + Send + Sync>;
 
 /// A plain HTTP client that asks `hook` about every request.
 pub fn meddling(hook: impl Fn(&Seen) -> Meddling + Send + Sync + 'static) -> SharedHttpClient {
-    let inner = Builder::new().build_http();
+    between(Builder::new().build_http(), hook)
+}
+
+/// A client that asks `hook` about every request before `inner` gets it.
+pub fn between(inner: SharedHttpClient, hook: impl Fn(&Seen) -> Meddling + Send + Sync + 'static) -> SharedHttpClient {
     SharedHttpClient::new(Meddler { inner, hook: Arc::new(hook), count: Arc::default() })
 }
 
@@ -86,30 +102,60 @@ impl fmt::Debug for Wire {
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let seen = seen(&request, self.count.fetch_add(1, Ordering::SeqCst));
+        let inner = self.inner.clone();
         match (self.hook)(&seen) {
-            Meddling::Pass => self.inner.call(request),
+            Meddling::Pass => inner.call(request),
             Meddling::Answer(status, body) => HttpConnectorFuture::ready(Ok(answer(status, &body))),
-            Meddling::LoseAnswer => {
-                let passing = self.inner.call(request);
-                HttpConnectorFuture::new(async move {
-                    passing.await?;
-                    Err(ConnectorError::timeout("the answer was lost".into()))
-                })
-            }
+            Meddling::LoseRequest => HttpConnectorFuture::ready(Err(lost("the request"))),
+            Meddling::Late(pause) => HttpConnectorFuture::new(async move {
+                tokio::time::sleep(pause).await;
+                inner.call(request).await
+            }),
+            Meddling::LoseAnswer => HttpConnectorFuture::new(async move {
+                inner.call(request).await?;
+                Err(lost("the answer"))
+            }),
+            Meddling::Cover(status, body) => HttpConnectorFuture::new(async move {
+                inner.call(request).await?;
+                Ok(answer(status, &body))
+            }),
+            Meddling::Echo(body) => HttpConnectorFuture::new(async move {
+                let echo = with_body(&request, &body);
+                let answer = inner.call(request).await?;
+                inner.call(echo?).await?;
+                Ok(answer)
+            }),
         }
     }
 }
 
+fn lost(what: &str) -> ConnectorError {
+    ConnectorError::io(io::Error::new(io::ErrorKind::ConnectionReset, format!("{what} was lost")).into())
+}
+
+fn with_body(request: &HttpRequest, body: &Value) -> Result<HttpRequest, ConnectorError> {
+    let other = request.try_clone().ok_or_else(|| ConnectorError::user("a body that can't be sent twice".into()));
+    let mut other = other?;
+    let text = body.to_string();
+    other.headers_mut().insert("content-length", text.len().to_string());
+    *other.body_mut() = SdkBody::from(text);
+    Ok(other)
+}
+
 fn seen(request: &HttpRequest, number: usize) -> Seen {
-    let target = request.headers().get("x-amz-target").unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let operation = target.unwrap_or_else(|| request.method()).to_owned();
     let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-    Seen { operation, body, number }
+    Seen { operation, uri: request.uri().to_owned(), body, number }
 }
 
 fn answer(status: u16, body: &Value) -> HttpResponse {
     let status = StatusCode::try_from(status).expect("a status");
-    let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
-    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    let (kind, text) = match body {
+        Value::String(xml) => ("application/xml", xml.clone()),
+        json => ("application/x-amz-json-1.0", json.to_string()),
+    };
+    let mut response = HttpResponse::new(status, SdkBody::from(text));
+    response.headers_mut().insert("content-type", kind);
     response
 }

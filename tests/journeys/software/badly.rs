@@ -1,10 +1,9 @@
 //! Planners that plan badly: what is wrong is sent back, a bounded number of times, then mended or given up.
 
+use convoke_tests::scripted::team::{Asked, SHARED, TASKS, Team, Temper, turn};
 use convoke_tests::scripted::{ChatRequest, Reply, Script};
 use convoke_tests::served::Served;
 use serde_json::{Value, json};
-
-use super::team::{Asked, SHARED, TASKS, Team, Temper, turn};
 
 /// The team, whose planner gives these answers first, in each round.
 fn planner(answers: Vec<Reply>) -> impl Script {

@@ -1,14 +1,12 @@
 //! The flow `software`, whole, with a strong model that calls tools.
 
 mod badly;
-mod team;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use convoke_tests::scripted::team::{Asked, SHARED, TASKS, Team, Temper, content, turn};
 use convoke_tests::served::Served;
 use serde_json::{Value, json};
-
-use team::{Asked, SHARED, TASKS, Team, Temper, content, turn};
 
 const PROMPT: &str = "Create a REST API for a todo application";
 

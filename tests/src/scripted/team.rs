@@ -1,20 +1,26 @@
 //! A strong model that plays all roles of the flow `software`: it calls tools, objects once, sends work back once, asks
 //! once. What it says carries marks (`<<plan@1>>`), so that a prompt tells whose output stands in it.
 
-use convoke_tests::scripted::{ChatRequest, Reply, Script};
 use serde_json::{Value, json};
+
+use super::{ChatRequest, Reply, Script};
 
 /// A task of the plan.
 pub struct Task {
+    /// Its id.
     pub id: &'static str,
+    /// The files that are its own.
     pub files: &'static [&'static str],
+    /// Tasks that it builds on.
     pub depends_on: &'static [&'static str],
     /// Whether it writes [`SHARED`], too.
     pub shares: bool,
 }
 
+/// A file that two tasks write.
 pub const SHARED: &str = "todo/errors.py";
 
+/// The plan.
 pub const TASKS: [Task; 5] = [
     task("base", &["pyproject.toml", "todo/__init__.py", "todo/settings.py"], &[], false),
     task("store", &["todo/store.py", "tests/test_store.py"], &["base"], true),
@@ -44,12 +50,16 @@ pub enum Temper {
 /// Who is asked, for which task of the plan, in which round: told by the prompt alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
+    /// The role that it is to play.
     pub role: String,
+    /// The task, where it is about one.
     pub task: Option<String>,
+    /// The round, from 1.
     pub round: u32,
 }
 
 impl Asked {
+    /// Reads the prompt.
     pub fn of(request: &ChatRequest) -> Self {
         let (system, user) = (request.system(), request.messages()[1]["content"].as_str().expect("a text"));
         let role = system.strip_prefix("You are ").and_then(|rest| rest.split_once('.')).expect("a role").0;
