@@ -3,5 +3,6 @@
 
 mod books;
 mod client;
+mod deliveries;
 mod shapes;
 mod storms;

@@ -95,7 +95,8 @@ impl Storm {
         self.served.rig().pass_until("the long job is under way", is_under_way).await;
         let path = format!("/v1/jobs/{}/cancel", self.jobs["long"]);
         let cancelled = ask(&self.served, Method::POST, &path, None, None).await;
-        assert_eq!(cancelled.status, 202, "{}", cancelled.text());
+        // Where the first answer was lost, the job may be over by the second request.
+        assert!(cancelled.status == 202 || cancelled.problem(409) == "job_already_ended", "{}", cancelled.text());
     }
 
     /// Tries again what was cancelled.
@@ -129,8 +130,22 @@ impl Storm {
         let mut spent = 0;
         for (name, id) in &self.jobs {
             let job = get(&self.served, &format!("/v1/jobs/{id}")).await;
-            let ended = if name == "long" { "cancelled" } else { "completed" };
-            assert_eq!((&job["status"], &job["stop_reason"]), (&json!(ended), &json!(ended)), "{name}: {job:#}");
+            match name.as_str() {
+                "long" => assert_eq!(
+                    (&job["status"], &job["stop_reason"]),
+                    (&json!("cancelled"), &json!("cancelled")),
+                    "{job:#}"
+                ),
+                // Its steps are tried three times and no more: a storm may take all three.
+                "team" if job["status"] == "failed" => {
+                    assert_eq!(job["cause"], "every attempt was lost: the process ended or ran out of time", "{job:#}");
+                }
+                _ => assert_eq!(
+                    (&job["status"], &job["stop_reason"]),
+                    (&json!("completed"), &json!("completed")),
+                    "{job:#}"
+                ),
+            }
             spent += job["cost"]["tokens"].as_u64().expect("tokens");
             books::check(&self.served, id).await;
         }
