@@ -30,8 +30,24 @@ pub struct Count {
     pub read_units: f64,
     /// Units that writes to the table consumed, its indexes included.
     pub write_units: f64,
-    /// Requests by operation.
-    pub by_operation: BTreeMap<String, u64>,
+    /// Requests by operation; of single writes and queries with the kind of item (`PutItem S`).
+    pub by_operation: BTreeMap<String, Tally>,
+}
+
+impl Count {
+    /// All requests.
+    pub const fn requests(&self) -> u64 {
+        self.table + self.queue + self.objects
+    }
+}
+
+/// What one kind of request took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// How many.
+    pub requests: u64,
+    /// Their read or write units.
+    pub units: f64,
 }
 
 /// Counts requests, if it is on. Clones share their counts.
@@ -56,6 +72,13 @@ impl Counts {
         match &self.counts {
             Some(counts) => SharedHttpClient::new(Through { service, inner: client, counts: Arc::clone(counts) }),
             None => client,
+        }
+    }
+
+    /// Goes on from an earlier count: what was counted meanwhile is forgotten.
+    pub fn restore(&self, earlier: Count) {
+        if let Some(counts) = &self.counts {
+            *locked(counts) = earlier;
         }
     }
 
@@ -102,7 +125,7 @@ impl HttpConnector for Through<SharedHttpConnector> {
                 Service::Blobs => counts.objects += 1,
             }
             counts.bytes_out += request.body().bytes().map_or(0, <[u8]>::len) as u64;
-            *counts.by_operation.entry(operation.clone()).or_default() += 1;
+            counts.by_operation.entry(operation.clone()).or_default().requests += 1;
         }
         let (counts, answer) = (Arc::clone(&self.counts), self.inner.call(request));
         HttpConnectorFuture::new(async move {
@@ -111,9 +134,12 @@ impl HttpConnector for Through<SharedHttpConnector> {
                 let mut counts = locked(&counts);
                 counts.bytes_in += bytes.len() as u64;
                 let units = units(bytes);
-                match operation.as_str() {
-                    "GetItem" | "BatchGetItem" | "Query" | "Scan" => counts.read_units += units,
-                    _ => counts.write_units += units,
+                counts.by_operation.entry(operation.clone()).or_default().units += units;
+                let reads = ["GetItem", "BatchGetItem", "Query", "Scan"].iter().any(|read| operation.starts_with(read));
+                if reads {
+                    counts.read_units += units;
+                } else {
+                    counts.write_units += units;
                 }
             }
             Ok(answer)
@@ -123,9 +149,26 @@ impl HttpConnector for Through<SharedHttpConnector> {
 
 fn operation(service: Service, request: &HttpRequest) -> String {
     match request.headers().get("x-amz-target") {
-        Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+        Some(target) => {
+            let operation = target.rsplit('.').next().unwrap_or_default();
+            match operation {
+                "PutItem" | "UpdateItem" | "Query" => format!("{operation} {}", kind(request)),
+                _ => operation.to_owned(),
+            }
+        }
         None => format!("{service:?} {}", request.method()),
     }
+}
+
+/// What kind of item is meant: its sort key, or the first that is asked for, without its rest.
+fn kind(request: &HttpRequest) -> String {
+    let body: Value = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let written = [&body["Key"], &body["Item"]].into_iter().find_map(|key| key["sk"]["S"].as_str());
+    let values = body["ExpressionAttributeValues"].as_object().into_iter().flatten();
+    // Beside the partition the two ends of what is asked for.
+    let asked = || values.filter_map(|(_, value)| value["S"].as_str()).find(|key| !key.contains("#J#"));
+    let sk = written.or_else(asked).unwrap_or_default();
+    sk.split(['#', '$']).next().unwrap_or_default().to_owned()
 }
 
 /// The embedded table checks no signature, so the request may still change.

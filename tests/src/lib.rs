@@ -16,3 +16,4 @@ pub mod served;
 pub mod serving;
 pub mod time;
 pub mod transport;
+pub mod workload;

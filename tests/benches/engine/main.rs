@@ -10,15 +10,13 @@
 #![expect(clippy::cast_precision_loss, reason = "what is printed are ratios")]
 
 mod ends;
-mod flows;
 mod meter;
-mod model;
 mod rig;
 mod table;
 
 use std::time::{Duration, Instant};
 
-use flows::Shape;
+use convoke_tests::workload::flows::Shape;
 use meter::Cpu;
 use rig::Rig;
 use table::Table;
@@ -59,12 +57,12 @@ async fn speed() {
     );
     for (side_by_side, jobs) in [(1, 100), (16, 400), (64, 800)] {
         let rig = Rig::start().await;
-        rig.run(Shape::Chain, side_by_side, side_by_side).await;
+        rig.run(Shape::Chain(5), side_by_side, side_by_side).await;
         let (cpu, began) = (Cpu::now(), Instant::now());
         rig.model.forget();
-        rig.run(Shape::Chain, jobs, side_by_side).await;
+        rig.run(Shape::Chain(5), jobs, side_by_side).await;
         let (took, cpu) = (began.elapsed(), cpu.since());
-        let steps = jobs * Shape::Chain.steps();
+        let steps = jobs * Shape::Chain(5).steps();
         let hand_offs = rig.model.hand_offs();
         table.row(&[
             side_by_side.to_string(),
@@ -86,10 +84,10 @@ async fn scale() {
         &["job", "steps", "wall s", "CPU s per 1,000 steps", "resident MB"],
     );
     for (shape, jobs) in
-        [(Shape::Chain, 200), (Shape::Fan(8), 100), (Shape::Fan(1_000), 1), (Shape::LongChain(10_000), 1)]
+        [(Shape::Chain(5), 200), (Shape::Fan(8), 100), (Shape::Fan(1_000), 1), (Shape::LongChain(10_000), 1)]
     {
         let rig = Rig::start().await;
-        rig.run(Shape::Chain, 16, 4).await;
+        rig.run(Shape::Chain(5), 16, 4).await;
         let (cpu, began) = (Cpu::now(), Instant::now());
         rig.run(shape, jobs, 1).await;
         let (took, cpu) = (began.elapsed(), cpu.since());
@@ -112,7 +110,7 @@ async fn submissions() {
     let mut took = Vec::new();
     for _ in 0..300 {
         let began = Instant::now();
-        let job = rig.submit(Shape::Chain).await;
+        let job = rig.submit(Shape::Chain(5)).await;
         took.push(began.elapsed());
         rig.wait(&job).await;
     }
@@ -129,10 +127,11 @@ async fn requests() {
         "Requests of a step",
         &["job", "table", "queue", "objects", "sum", "bytes out", "bytes in", "read units", "write units"],
     );
-    for (shape, jobs) in [(Shape::Chain, 20), (Shape::Fan(8), 10), (Shape::Fan(1_000), 1), (Shape::LongChain(2_000), 1)]
+    for (shape, jobs) in
+        [(Shape::Chain(5), 20), (Shape::Fan(8), 10), (Shape::Fan(1_000), 1), (Shape::LongChain(2_000), 1)]
     {
         let rig = Rig::counting().await;
-        rig.run(Shape::Chain, 4, 1).await;
+        rig.run(Shape::Chain(5), 4, 1).await;
         rig.counts.take();
         rig.run(shape, jobs, 1).await;
         let counts = rig.counts.take();
@@ -158,7 +157,7 @@ async fn requests() {
 /// A fan-out of 10,000 items, and what it does to memory.
 async fn wide() {
     let rig = Rig::start().await;
-    rig.run(Shape::Chain, 16, 4).await;
+    rig.run(Shape::Chain(5), 16, 4).await;
     let before_mb = meter::resident_mb();
     let (cpu, began) = (Cpu::now(), Instant::now());
     rig.run(Shape::Fan(10_000), 1, 1).await;

@@ -10,13 +10,13 @@ use convoke::stack::{Stack, StackOptions};
 use convoke_app::platform::Limits;
 use convoke_domain::ids::{JobKey, TenantId};
 use convoke_tests::counting::Counts;
+use convoke_tests::workload::flows::Shape;
+use convoke_tests::workload::model::{Instantly, Only};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::ends::Ends;
-use crate::flows::Shape;
-use crate::model::{Instantly, Only};
 
 /// An installation with one tenant.
 pub struct Rig {

@@ -58,7 +58,8 @@ impl Shift<'_> {
             return Ok(None);
         };
         let (task, kind) = match duty {
-            // It holds nothing, and looks itself for what an earlier attempt has put.
+            // It holds nothing. A finish whose result is there has not ended the job yet: that is a write of its own, not a
+            // commit, and it looks itself for what an earlier attempt has put.
             Duty::Finish => return Ok(Some((step, Prepared::free(Prior::Unknown, Work::Finish)))),
             Duty::Expand { node, .. } => (graph.nodes[node].id.clone(), None),
             Duty::Task { task, .. } => (task.id.clone(), Some(task.kind)),
@@ -66,8 +67,7 @@ impl Shift<'_> {
         let touched = before.is_some_and(|slot| slot.attempt > 0 || slot.not_before_ms > 0);
         let history = self.history(&step, touched).await?;
         let prior = prior(before, &history);
-        // A finish whose result is there has not ended the job yet: that is a write of its own, not a commit.
-        if let Some(record) = history.result.filter(|_| !matches!(duty, Duty::Finish)) {
+        if let Some(record) = history.result {
             return Ok(Some((step, Prepared::free(prior, Work::Adopt(Box::new(record))))));
         }
         let inputs = self.gather(group, slot, at, &task).await?;

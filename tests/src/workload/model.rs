@@ -16,6 +16,7 @@ pub const NAME: &str = "bench/instant";
 /// The model.
 pub struct Instantly {
     profile: ModelProfile,
+    text: String,
     /// By task: when the tokio task under way asked last. A hand-off in place stays in one task.
     asked: Mutex<Asked>,
 }
@@ -28,6 +29,13 @@ struct Asked {
 
 impl Default for Instantly {
     fn default() -> Self {
+        Self::saying("written".len())
+    }
+}
+
+impl Instantly {
+    /// One whose answers have so many bytes.
+    pub fn saying(answer_bytes: usize) -> Self {
         let price = Price { input_per_mtok: MicroUsd(1), output_per_mtok: MicroUsd(1) };
         let profile = ModelProfile {
             name: NAME.into(),
@@ -36,11 +44,10 @@ impl Default for Instantly {
             capable: true,
             price: Some(price),
         };
-        Self { profile, asked: Mutex::default() }
+        let text = "written ".chars().cycle().take(answer_bytes).collect();
+        Self { profile, text, asked: Mutex::default() }
     }
-}
 
-impl Instantly {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,7 +78,7 @@ impl ChatModel for Instantly {
         }
         drop(asked);
         let usage = Usage { input_tokens: 10, output_tokens: 10, reported_usd: None };
-        Ok(ModelAnswer { text: "written".into(), tool_calls: Vec::new(), finish: Finish::Stop, usage })
+        Ok(ModelAnswer { text: self.text.clone(), tool_calls: Vec::new(), finish: Finish::Stop, usage })
     }
 }
 

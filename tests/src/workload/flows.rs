@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 /// What a job looks like.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
-    /// Five steps, one after the other.
-    Chain,
+    /// So many steps, one after the other.
+    Chain(u64),
     /// One step, so many side by side (at most 50 at once), one step.
     Fan(u64),
     /// A loop of so many rounds.
@@ -14,27 +14,26 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// What tables call it.
     pub fn name(self) -> String {
         match self {
-            Self::Chain => "chain of 5".into(),
             Self::Fan(items) => format!("1 -> {items} -> 1"),
-            Self::LongChain(rounds) => format!("chain of {rounds}"),
+            Self::Chain(steps) | Self::LongChain(steps) => format!("chain of {steps}"),
         }
     }
 
     /// Steps that ask the model.
     pub const fn steps(self) -> u64 {
         match self {
-            Self::Chain => 5,
             Self::Fan(items) => items + 2,
-            Self::LongChain(rounds) => rounds,
+            Self::Chain(steps) | Self::LongChain(steps) => steps,
         }
     }
 
     /// The body of `POST /v1/jobs`.
     pub fn submission(self) -> Value {
         let (nodes, input) = match self {
-            Self::Chain => ((0..5).map(link).collect(), json!({})),
+            Self::Chain(steps) => ((0..steps).map(link).collect(), json!({})),
             Self::Fan(items) => (fan(), json!({ "items": (0..items).collect::<Vec<u64>>() })),
             Self::LongChain(rounds) => (vec![long(rounds)], json!({})),
         };
@@ -52,7 +51,7 @@ fn agent(id: &str, needs: &[String], context: &[String]) -> Value {
     json!({"id": id, "kind": "agent", "needs": needs, "agent": "writer", "task": task})
 }
 
-fn link(index: usize) -> Value {
+fn link(index: u64) -> Value {
     let needs: Vec<String> = index.checked_sub(1).map(|before| format!("s{before}")).into_iter().collect();
     agent(&format!("s{index}"), &needs, &needs)
 }
