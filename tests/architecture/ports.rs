@@ -7,7 +7,7 @@ const OF_A_TENANT: [&str; 7] =
     ["&JobKey", "&TenantId", "&BlobKey", "&Submission", "&KeyRecord", "&[Ring]", "&[(JobKey, Reads)]"];
 
 /// The exceptions: the sweep looks at all tenants' jobs, a caller's key tells the tenant, a queue's depth is nobody's.
-const OF_NOBODY: [&str; 3] = ["Sweeps::due", "Keys::key", "Bells::depth"];
+const OF_NOBODY: [&str; 4] = ["Sweeps::due", "Keys::key", "Schedules::due_schedules", "Bells::depth"];
 
 /// A function of a port: `Trait::name`, and its arguments.
 struct Function {

@@ -51,6 +51,7 @@ on_all! {
     chunks_come_back
     concurrent_commits_add_up
     due_jobs_come_by_time
+    due_schedules_come_by_time
     ended_jobs_are_never_due
     ended_jobs_show_cost_and_reason
     events_are_numbered_without_gaps
@@ -67,6 +68,8 @@ on_all! {
     results_are_paged_in_order
     results_are_put_once
     submission_is_idempotent
+    runs_are_kept_newest_first
+    schedules_are_stored_over_their_version
     tenants_never_meet
     turns_are_put_once_and_in_order
 }

@@ -91,6 +91,7 @@ impl Rig {
             jobs: Arc::clone(&table) as _,
             sweeps: Arc::clone(&table) as _,
             keys: Arc::clone(&table) as _,
+            schedules: Arc::clone(&table) as _,
             events: table,
             bells: Arc::new(queue.clone()),
             blobs: Arc::new(FakeBlobs::new(env.clone(), Faults::default())),

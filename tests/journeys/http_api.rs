@@ -10,6 +10,8 @@ mod control;
 mod events;
 #[path = "http_api/problems.rs"]
 mod problems;
+#[path = "http_api/schedules.rs"]
+mod schedules;
 #[path = "http_api/status.rs"]
 mod status;
 #[path = "http_api/submit.rs"]

@@ -97,6 +97,7 @@ impl Client {
                 labels: BTreeMap::new(),
                 notify: Vec::new(),
                 parent: None,
+                tick: None,
             },
             root: root(graph.nodes.len(), budget(job), (now_ms, job.deadline_ms)),
             idempotency: Some(Idempotency {

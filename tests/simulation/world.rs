@@ -122,6 +122,7 @@ impl World {
             jobs: Arc::new(self.table.clone()),
             sweeps: Arc::new(self.table.clone()),
             keys: Arc::new(self.table.clone()),
+            schedules: Arc::new(self.table.clone()),
             events: Arc::new(self.table.clone()),
             bells: Arc::new(self.queue.clone()),
             blobs: Arc::new(self.blobs.clone()),

@@ -101,6 +101,7 @@ pub fn definition() -> Definition {
         labels: BTreeMap::from([("team".into(), "x".into())]),
         notify: vec![json!({"webhook": "w1"})],
         parent: Some(job_id(77)),
+        tick: None,
     }
 }
 

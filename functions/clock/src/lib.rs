@@ -5,6 +5,7 @@
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use convoke_app::platform::Platform;
+use convoke_app::schedules::ScheduleReport;
 use convoke_app::work::{TickReport, WorkError};
 use lambda_runtime::{Diagnostic, LambdaEvent, Service, service_fn};
 use serde::Serialize;
@@ -15,7 +16,9 @@ use tracing::Instrument;
 pub struct Ticked {
     /// Jobs that were due.
     pub jobs: u32,
-    /// Jobs that couldn't be looked at; they stay due.
+    /// Schedules, and runs of them, that were due.
+    pub schedules: u32,
+    /// Jobs, schedules and runs that couldn't be looked at; they stay due.
     pub failed: u32,
 }
 
@@ -38,18 +41,23 @@ pub fn service(
         let platform = platform.clone();
         async move {
             let span = tracing::info_span!("tick", request_id = event.context.request_id);
-            let TickReport { jobs, failed } = handle(&platform).instrument(span).await.map_err(TickError)?;
-            Ok(Ticked { jobs, failed })
+            handle(&platform).instrument(span).await.map_err(TickError)
         }
     })
 }
 
-/// Looks at every job that is due. Idempotent: what was done is found done.
-pub async fn handle(platform: &Platform) -> Result<TickReport, WorkError> {
-    let ticked = platform.tick(platform.ports.env.now_ms()).await;
+/// Looks at every job and schedule that is due. Idempotent: what was done is found done.
+pub async fn handle(platform: &Platform) -> Result<Ticked, WorkError> {
+    let now_ms = platform.ports.env.now_ms();
+    // Each is tried whatever becomes of the other.
+    let ticked = (platform.tick_schedules(now_ms).await, platform.tick(now_ms).await);
     match &ticked {
-        Ok(TickReport { jobs, failed }) => tracing::info!(jobs, failed, "ticked"),
-        Err(error) => tracing::error!(error = error as &dyn std::error::Error, "the tick failed"),
+        (Ok(_), Ok(_)) => {}
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(error = error as &dyn std::error::Error, "the tick failed");
+        }
     }
-    ticked
+    let (ScheduleReport { due, failed: unlooked }, TickReport { jobs, failed }) = (ticked.0?, ticked.1?);
+    tracing::info!(jobs, schedules = due, failed = failed + unlooked, "ticked");
+    Ok(Ticked { jobs, schedules: due, failed: failed + unlooked })
 }

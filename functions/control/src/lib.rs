@@ -1,4 +1,6 @@
-//! `POST /v1/jobs/{id}/cancel` and `/retry`.
+//! `POST /v1/jobs/{id}/cancel` and `/retry`; `/v1/schedules`.
+
+mod schedules;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,6 +14,7 @@ use convoke_runtime::http::{HttpError, OfJob, OptionalJsonBody, Repeat, accepted
 /// The function's routes.
 pub fn router(platform: Platform) -> Router {
     let routes = Router::new().route("/v1/jobs/{id}/cancel", post(cancel)).route("/v1/jobs/{id}/retry", post(retry));
+    let routes = routes.merge(schedules::routes());
     service(routes, platform)
 }
 

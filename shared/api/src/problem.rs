@@ -94,6 +94,8 @@ codes! {
     JobNotFound = "job_not_found", "No such job";
     /// 404: the job has no such step.
     StepNotFound = "step_not_found", "No such step";
+    /// 404: the caller has no such schedule.
+    ScheduleNotFound = "schedule_not_found", "No such schedule";
     /// 404: the job has no such artifact.
     ArtifactNotFound = "artifact_not_found", "No such artifact";
     /// 405: not with this method.

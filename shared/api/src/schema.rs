@@ -1,5 +1,6 @@
 //! Schemas of types that live in the domain, which knows nothing of `OpenAPI`.
 
+use convoke_domain::schedule::Overlap;
 use convoke_domain::status::{JobStatus, StopReason};
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::Type;
@@ -46,5 +47,11 @@ pub(crate) fn job_status() -> Object {
 /// Schema of a stop reason.
 pub(crate) fn stop_reason() -> Object {
     let values = STOP_REASONS.map(StopReason::as_str);
+    Object::builder().schema_type(Type::String).enum_values(Some(values)).build()
+}
+
+/// Schema of what happens to a tick while earlier work goes on.
+pub(crate) fn overlap() -> Object {
+    let values = [Overlap::Skip, Overlap::Queue, Overlap::Allow].map(Overlap::as_str);
     Object::builder().schema_type(Type::String).enum_values(Some(values)).build()
 }

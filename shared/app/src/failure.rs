@@ -54,6 +54,12 @@ pub enum Refused {
         /// As asked.
         job: String,
     },
+    /// The caller has no such schedule.
+    #[error("there is no schedule {schedule}")]
+    ScheduleNotFound {
+        /// As asked.
+        schedule: String,
+    },
     /// The job has no such step.
     #[error("the job has no step {step} that has begun")]
     StepNotFound {
@@ -133,6 +139,17 @@ impl From<PortError> for Failure {
 }
 
 impl Refused {
+    /// What is wrong, in one line: the first issue where there are several.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Invalid { issues, .. } => match issues.first() {
+                Some(issue) => format!("{}: {}", issue.path, issue.message),
+                None => self.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// One thing wrong with a request.
     pub fn request(path: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { what: Part::Request, issues: vec![FlowIssue::new(path, message, hint)] }

@@ -9,6 +9,7 @@ pub mod model;
 pub mod platform;
 pub mod ports;
 pub mod read;
+pub mod schedules;
 pub mod script;
 pub mod submit;
 pub mod uploads;

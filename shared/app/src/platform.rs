@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::Models;
-use crate::ports::{Bells, Blobs, Env, Events, Groups, Jobs, Keys, Steps, Sweeps};
+use crate::ports::{Bells, Blobs, Env, Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps};
 use crate::script::Script;
 use crate::work::JobFlow;
 
@@ -29,6 +29,8 @@ pub struct Ports {
     pub keys: Arc<dyn Keys>,
     /// Numbered events.
     pub events: Arc<dyn Events>,
+    /// Schedules.
+    pub schedules: Arc<dyn Schedules>,
     /// The queue.
     pub bells: Arc<dyn Bells>,
     /// Object storage.

@@ -13,5 +13,6 @@ pub mod ids;
 pub mod money;
 pub mod order;
 pub mod path;
+pub mod schedule;
 pub mod slot;
 pub mod status;

@@ -79,6 +79,7 @@ pub fn platform(
         jobs: Arc::clone(&table) as _,
         sweeps: Arc::clone(&table) as _,
         keys: Arc::clone(&table) as _,
+        schedules: Arc::clone(&table) as _,
         events: table,
         bells: Arc::new(bells),
         blobs: Arc::new(blobs),

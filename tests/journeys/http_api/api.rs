@@ -134,6 +134,7 @@ impl Api {
             jobs: Arc::new(table.clone()),
             sweeps: Arc::new(table.clone()),
             keys: Arc::new(table.clone()),
+            schedules: Arc::new(table.clone()),
             events: Arc::new(table.clone()),
             bells: Arc::new(queue.clone()),
             blobs: Arc::new(blobs.clone()),

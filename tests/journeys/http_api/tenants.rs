@@ -36,7 +36,8 @@ async fn another_tenants_job_is_no_job() {
         for route in routes().iter().filter(|route| route.path.contains("{id}")) {
             let headers = [("authorization", other.as_str())];
             let request = api.request(route.method, &filled(route, job), &headers, None);
-            api.send_to(route.function, request).await.problem(404, "job_not_found");
+            let code = if route.path.starts_with("/v1/jobs") { "job_not_found" } else { "schedule_not_found" };
+            api.send_to(route.function, request).await.problem(404, code);
             asked += 1;
         }
         // Between the two looks the jobs come to their end.

@@ -7,9 +7,10 @@ mod events;
 mod groups;
 mod jobs;
 mod keys;
+mod schedules;
 mod steps;
 
-use convoke_app::ports::{Events, Groups, Jobs, Keys, Steps, Sweeps};
+use convoke_app::ports::{Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps};
 
 pub use agreement::{changes_agree, groups_round_trip};
 pub use bells::{Receives, bells_reach_their_queues};
@@ -24,12 +25,13 @@ pub use jobs::{
     jobs_are_filtered, jobs_are_listed_newest_first, racing_submissions_make_one_job, submission_is_idempotent,
 };
 pub use keys::{keys_are_kept_by_tenant, tenants_never_meet};
+pub use schedules::{due_schedules_come_by_time, runs_are_kept_newest_first, schedules_are_stored_over_their_version};
 pub use steps::{
     a_fetch_brings_what_exists, chunks_come_back, results_are_paged_in_order, results_are_put_once,
     turns_are_put_once_and_in_order,
 };
 
 /// All ports of the table.
-pub trait Table: Groups + Steps + Jobs + Sweeps + Keys + Events + Clone + 'static {}
+pub trait Table: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Clone + 'static {}
 
-impl<T: Groups + Steps + Jobs + Sweeps + Keys + Events + Clone + 'static> Table for T {}
+impl<T: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Clone + 'static> Table for T {}

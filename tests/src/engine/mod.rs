@@ -32,6 +32,7 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
             labels: BTreeMap::new(),
             notify: Vec::new(),
             parent: None,
+            tick: None,
         },
         root,
         idempotency: None,

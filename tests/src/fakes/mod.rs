@@ -6,6 +6,7 @@ mod env;
 mod faults;
 mod list;
 mod queue;
+mod schedules;
 mod table;
 
 pub use blobs::FakeBlobs;

@@ -29,7 +29,8 @@ pub struct Changed {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
+    pub(super) schedules: super::schedules::Stored,
     groups: BTreeMap<(JobKey, GroupId), Group>,
     heads: BTreeMap<JobKey, JobHead>,
     rows: BTreeMap<JobKey, JobRow>,
@@ -89,7 +90,7 @@ impl FakeTable {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call<T: Send>(
+    pub(super) async fn call<T: Send>(
         &self,
         what: &'static str,
         call: impl FnOnce(&mut State) -> T + Send,

@@ -20,6 +20,7 @@ use crate::event::EventList;
 use crate::job::{Accepted, JobList, JobView, ResultView};
 use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::request::{JobRequest, RetryRequest, UploadRequest};
+use crate::schedule::{RunList, RunView, ScheduleList, ScheduleRequest, ScheduleView};
 use crate::step::{StepDetail, StepList};
 
 use operations::{Answer, Body, Op, Param, Place, Verb, operations};
@@ -56,6 +57,7 @@ pub fn document() -> OpenApi {
         let method = match op.method {
             Verb::Get => HttpMethod::Get,
             Verb::Post => HttpMethod::Post,
+            Verb::Delete => HttpMethod::Delete,
         };
         paths.path(op.path, PathItem::new(method, operation(op)))
     });
@@ -99,6 +101,11 @@ fn components() -> Components {
         with::<ArtifactList>,
         with::<DownloadView>,
         with::<UploadView>,
+        with::<ScheduleRequest>,
+        with::<ScheduleView>,
+        with::<ScheduleList>,
+        with::<RunView>,
+        with::<RunList>,
         with::<Health>,
         with::<Problem>,
     ] {

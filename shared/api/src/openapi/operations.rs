@@ -26,6 +26,7 @@ pub(super) struct Op {
 pub(super) enum Verb {
     Get,
     Post,
+    Delete,
 }
 
 impl Verb {
@@ -34,6 +35,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -181,6 +183,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(job_operations());
     operations.extend(artifact_operations());
     operations.extend(control_operations());
+    operations.extend(schedule_operations());
     operations.extend(open_operations());
     operations
 }
@@ -312,6 +315,66 @@ fn control_operations() -> Vec<Op> {
             (409, "The job has not ended, or has completed."),
             (422, "The budget isn't valid, or the idempotency key was used differently."),
         ]),
+    ]
+}
+
+fn schedule_operations() -> Vec<Op> {
+    let at = |verb, path, id, summary| Op::new(verb, path, id, summary).function("control");
+    let of = |verb, path, id, summary| {
+        let op = at(verb, path, id, summary).param(Place::Path, "id", "The schedule.", text());
+        op.fails([(404, "The caller has no such schedule."), UNAVAILABLE])
+    };
+    vec![
+        at(Verb::Get, "/v1/schedules", "listSchedules", "Lists the caller's schedules, oldest first.")
+            .answers(200, "All of them.", &[("application/json", Some("ScheduleList"))])
+            .fails([UNAVAILABLE]),
+        at(
+            Verb::Post,
+            "/v1/schedules",
+            "createSchedule",
+            "Submits a job, or one per input of a batch, again and again. All that ticks would submit is checked now.",
+        )
+        .body("ScheduleRequest", true)
+        .answers(201, "The schedule.", &[("application/json", Some("ScheduleView"))])
+        .header(&[("Location", "The schedule's URL.")])
+        .fails([
+            BAD_REQUEST,
+            TOO_LARGE,
+            NOT_JSON,
+            (422, "The time, the job or an input isn't valid."),
+            UNAVAILABLE,
+        ]),
+        of(Verb::Get, "/v1/schedules/{id}", "getSchedule", "Shows a schedule and its next ticks.").answers(
+            200,
+            "The schedule.",
+            &[("application/json", Some("ScheduleView"))],
+        ),
+        of(
+            Verb::Delete,
+            "/v1/schedules/{id}",
+            "deleteSchedule",
+            "Forgets a schedule. Jobs that it started go on; what is left of a batch isn't submitted.",
+        )
+        .answers(204, "It is gone.", &[]),
+        of(
+            Verb::Post,
+            "/v1/schedules/{id}/pause",
+            "pauseSchedule",
+            "Lets a schedule stand still. A repeat changes nothing.",
+        )
+        .answers(200, "The schedule.", &[("application/json", Some("ScheduleView"))]),
+        of(Verb::Post, "/v1/schedules/{id}/resume", "resumeSchedule", "Lets it go on, from its next tick after now.")
+            .answers(200, "The schedule.", &[("application/json", Some("ScheduleView"))]),
+        of(
+            Verb::Post,
+            "/v1/schedules/{id}/run",
+            "runSchedule",
+            "Starts now what a tick would start; ticks stay as they are.",
+        )
+        .answers(202, "It is started.", &[("application/json", Some("RunView"))]),
+        of(Verb::Get, "/v1/schedules/{id}/runs", "listRuns", "Lists what the ticks started, newest first.")
+            .paged()
+            .answers(200, "A page of runs.", &[("application/json", Some("RunList"))]),
     ]
 }
 

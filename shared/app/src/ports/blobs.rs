@@ -33,6 +33,11 @@ impl BlobKey {
         Self(format!("{tenant}/uploads/{upload}"))
     }
 
+    /// The key of a schedule's inputs.
+    pub fn of_schedule(tenant: &TenantId, schedule: &str) -> Self {
+        Self(format!("{tenant}/schedules/{schedule}"))
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,6 +6,7 @@ mod bells;
 mod blobs;
 mod env;
 mod records;
+mod schedules;
 mod store;
 
 pub use bells::{Bell, Bells, Ring};
@@ -15,6 +16,7 @@ pub use records::{
     Definition, Event, EventKind, FileRef, JobHead, JobRow, KeyRecord, Manifest, Payload, Progress, StepRecord,
     TurnRecord,
 };
+pub use schedules::{Batch, DueSchedule, RunJob, RunRecord, ScheduleRecord, Schedules, Tick, Timing};
 pub use store::{
     Applied, EventPage, Events, Fetched, Groups, Idempotency, JobFilter, JobPage, Jobs, Keys, Reads, Steps, Submission,
     Submitted, Sweeps,

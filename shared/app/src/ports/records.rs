@@ -8,7 +8,7 @@ use convoke_domain::status::{JobStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::BlobKey;
+use super::{BlobKey, Tick};
 use crate::model::Usage;
 
 /// A value that stands in its item, or in object storage where it is large.
@@ -74,6 +74,9 @@ pub struct Definition {
     /// The job whose results are taken over where they exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<JobId>,
+    /// The tick that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<Tick>,
 }
 
 /// A file that a step made.

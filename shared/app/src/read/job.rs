@@ -25,11 +25,12 @@ impl Platform {
         let progress =
             flow.as_ref().map_or_else(ProgressView::default, |flow| progress(flow.graph(), &root, &fans, now_ms));
         let warnings = self.manifest(key, &root).await?.map(|manifest| manifest.warnings).unwrap_or_default();
+        let schedule = flow.as_ref().and_then(|flow| Some(flow.definition.tick.as_ref()?.schedule.clone()));
         let labels = flow.map(|flow| flow.definition.labels.clone()).unwrap_or_default();
         let job = root
             .root()
             .ok_or_else(|| WorkError::Corrupt { job: key.to_string(), detail: "its item is a map's".to_owned() })?;
-        Ok(JobView { progress, warnings, labels, ..outline(key, head, (&root, job), &fans) })
+        Ok(JobView { progress, warnings, labels, schedule, ..outline(key, head, (&root, job), &fans) })
     }
 
     /// The job's flow; `None` where this version can't read it any more, which mustn't hide the job.
@@ -53,6 +54,7 @@ fn outline(key: &JobKey, head: JobHead, (root, job): (&Group, &Root), fans: &BTr
     let updated_ms = fans.values().map(|fan| fan.at_ms).fold(root.at_ms, u64::max);
     JobView {
         id: key.job.clone(),
+        schedule: None,
         status: job.status,
         ending: ending.is_some() && !is_over,
         stop_reason: ending.map(|ending| ending.reason),

@@ -4,6 +4,7 @@ mod body;
 mod files;
 mod repeat;
 mod retry;
+mod scheduled;
 
 use std::collections::BTreeMap;
 
@@ -22,13 +23,14 @@ use serde_json::Value;
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::{self, Capability, CompiledFlow};
 use crate::platform::Platform;
-use crate::ports::{Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Ring, Submission, Submitted};
+use crate::ports::{Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Ring, Submission, Submitted, Tick};
 use crate::work::WorkError;
 
 use body::Asked;
 pub use body::{LABEL_CHARS_MAX, LABELS_MAX, NOTIFY_MAX, PROMPT_BYTES_MAX};
 pub use files::FILES_MAX;
 pub use repeat::{IdempotencyKey, IdempotencyKeyError};
+pub(crate) use scheduled::Wrong;
 
 /// Longest definition or input that stands in the table, in bytes of JSON; larger ones are objects.
 const DEFINITION_BYTES_MAX: usize = 64 * 1024;
@@ -66,9 +68,18 @@ impl Platform {
         body: &Value,
         repeat: Option<&IdempotencyKey>,
     ) -> Result<Answered, Failure> {
+        self.make(self.new_key(tenant)?, body, (repeat, None)).await
+    }
+
+    /// Makes the job of that id.
+    async fn make(
+        &self,
+        key: JobKey,
+        body: &Value,
+        (repeat, tick): (Option<&IdempotencyKey>, Option<Tick>),
+    ) -> Result<Answered, Failure> {
         let checked = self.check(body)?;
         let uploads = files::named(&checked.input).map_err(|issues| invalid(Part::Input, issues))?;
-        let key = self.new_key(tenant)?;
         let mut input = checked.input;
         let issues = self.take_over(&key, &uploads, &mut input).await?;
         if !issues.is_empty() {
@@ -85,6 +96,7 @@ impl Platform {
             labels: checked.asked.labels,
             notify: checked.asked.notify,
             parent: None,
+            tick,
         };
         let head = JobHead {
             flow: checked.doc.name.clone(),

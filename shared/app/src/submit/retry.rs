@@ -52,6 +52,7 @@ impl Platform {
             flow: self.copied(parent, key, ("flow.json", &earlier.flow)).await?,
             input: self.copied(parent, key, ("input.json", &earlier.input)).await?,
             parent: Some(parent.job.clone()),
+            tick: None,
             ..earlier.clone()
         })
     }

@@ -64,9 +64,20 @@ impl Shift<'_> {
             Applied::Done(root) => {
                 let reason = root.ending.as_ref().map_or("", |ending| ending.reason.as_str());
                 tracing::info!(stop_reason = reason, usd = %root.spent.usd, tokens = root.spent.tokens, "job ended");
+                self.tell_run().await;
                 Ok(())
             }
             Applied::Conflict(_) | Applied::Missing => Ok(()),
+        }
+    }
+
+    /// A job that a schedule started makes room for the next one of its batch. Where that fails, the clock does it.
+    async fn tell_run(&self) {
+        let Some(tick) = &self.job.definition.tick else { return };
+        let looked = self.platform.look_at_run(&self.key().tenant, &tick.schedule, tick.tick_ms).await;
+        if let Err(error) = looked {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(schedule = tick.schedule, error, "the clock will have to look at the run");
         }
     }
 

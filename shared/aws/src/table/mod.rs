@@ -10,6 +10,8 @@
 //! | | `M#nnn#nnnnn` | a chunk of a map's list |
 //! | | `E#nnnnnnnnnn` | a page of events, by the number of its first one; with the versions seen so far, per group |
 //! | `T#tenant` | `I#hash`, `K#hash` | a caller's idempotency key (expires), an API key of the tenant |
+//! | | `C#schedule` | a schedule |
+//! | `T#tenant#C#schedule` | `R#tick` | what a tick started (expires) |
 //! | `KEY#hash` | `-` | an API key |
 //!
 //! Every item carries `v`, the version of its shape. Items that are put once hold one JSON text in `b`; groups, which
@@ -29,6 +31,8 @@
 //! | one job | `GetItem`, consistent | 1 ru |
 //! | list jobs | `Query` on `GSI1`, backwards | 0.5 ru per 4 KB of rows |
 //! | jobs that are due | `Query` on `GSI2`, by shard and time | 0.5 ru per 4 KB of keys |
+//! | store a schedule or a run | `PutItem` over the version before | 1 wu per KB, +2 for the index |
+//! | schedules and runs that are due | `Query` on `GSI2`, by time | 0.5 ru per 4 KB of keys |
 //! | whose key | `GetItem`, consistent | 1 ru |
 //! | put, delete a key | `TransactWriteItems`: both items | 4 wu |
 //! | append events | `Query` of the last page (not for a job's first ones), `PutItem` of the next if absent, up to 32 events each | 1 ru, 1 wu per KB: about 8 events |
@@ -42,6 +46,7 @@ mod item;
 mod jobs;
 mod keys;
 mod requests;
+mod schedules;
 mod schema;
 mod steps;
 mod stream;
@@ -55,7 +60,7 @@ use crate::jitter::Jitter;
 pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
 pub use stream::group_from_stream_image;
 
-/// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys` and `Events`. Cheap to clone.
+/// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys`, `Schedules` and `Events`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DynamoTable {
     client: Client,

@@ -142,6 +142,45 @@ pub(crate) fn job_pk(key: &JobKey) -> String {
     format!("T#{}#J#{}", key.tenant, key.job)
 }
 
+/// Partition of [`GSI2`] of schedules and runs that are due.
+pub(crate) const SCHEDULES_DUE: &str = "DUEC";
+
+/// Sort key of a schedule.
+pub(crate) fn schedule_sk(id: &str) -> String {
+    format!("C#{id}")
+}
+
+/// Partition of a schedule's runs.
+pub(crate) fn schedule_pk(tenant: &TenantId, id: &str) -> String {
+    format!("T#{tenant}#C#{id}")
+}
+
+/// Sort key of a run.
+pub(crate) fn run_sk(tick_ms: u64) -> String {
+    format!("R#{tick_ms:020}")
+}
+
+/// The tenant whose partition it is.
+pub(crate) fn tenant_of_pk(pk: &str) -> Option<TenantId> {
+    pk.strip_prefix("T#")?.parse().ok()
+}
+
+/// The schedule whose sort key it is.
+pub(crate) fn schedule_of_sk(sk: &str) -> Option<String> {
+    sk.strip_prefix("C#").map(ToOwned::to_owned)
+}
+
+/// The schedule whose runs' partition it is.
+pub(crate) fn schedule_of_pk(pk: &str) -> Option<(TenantId, String)> {
+    let (tenant, schedule) = pk.strip_prefix("T#")?.split_once("#C#")?;
+    Some((tenant.parse().ok()?, schedule.to_owned()))
+}
+
+/// The tick whose run's sort key it is.
+pub(crate) fn tick_of_sk(sk: &str) -> Option<u64> {
+    sk.strip_prefix("R#")?.parse().ok()
+}
+
 /// The job whose partition it is.
 pub(crate) fn job_of_pk(pk: &str) -> Option<JobKey> {
     let (tenant, job) = pk.strip_prefix("T#")?.split_once("#J#")?;

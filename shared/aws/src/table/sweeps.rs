@@ -1,6 +1,7 @@
 //! `Sweeps`: what is due, of all tenants.
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use convoke_app::ports::{PortError, Sweeps};
 use convoke_domain::ids::JobKey;
 
@@ -14,24 +15,30 @@ const DUE: &str = "the table (reading what is due)";
 #[async_trait]
 impl Sweeps for DynamoTable {
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError> {
+        let query = self.due_query(schema::due_pk(shard), now_ms);
+        self.pages(DUE, query, limit as usize).await?.iter().map(job_of).collect()
+    }
+}
+
+impl DynamoTable {
+    /// A query for what is due in a partition of the index, in order of time.
+    pub(crate) fn due_query(&self, partition: String, now_ms: u64) -> QueryFluentBuilder {
         let mut some = Placeholders::default();
         let condition = format!(
             "{}={} AND {}<={}",
             some.name(GPK2),
-            some.value(text(schema::due_pk(shard))),
+            some.value(text(partition)),
             some.name(GSK2),
             some.value(number(now_ms)),
         );
         let (names, values) = some.finish();
-        let query = self
-            .client
+        self.client
             .query()
             .table_name(&self.table)
             .index_name(GSI2)
             .key_condition_expression(condition)
             .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.pages(DUE, query, limit as usize).await?.iter().map(job_of).collect()
+            .set_expression_attribute_values(values)
     }
 }
 

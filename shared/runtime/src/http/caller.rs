@@ -8,7 +8,7 @@ use convoke_app::auth::Caller;
 use convoke_app::failure::Refused;
 use convoke_app::platform::Platform;
 use convoke_app::submit::IdempotencyKey;
-use convoke_domain::ids::JobKey;
+use convoke_domain::ids::{JobKey, TenantId};
 use serde::de::DeserializeOwned;
 
 use super::HttpError;
@@ -67,6 +67,31 @@ where
         let key = Platform::from_ref(state).job_key(&caller.tenant, &id)?;
         tracing::Span::current().record("job", key.job.as_str());
         Ok(Self { key, rest })
+    }
+}
+
+/// Something of the caller's tenant that the URL names. Whether it exists is the use case's to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfTenant {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id, as asked.
+    pub id: String,
+}
+
+impl<S> FromRequestParts<S> for OfTenant
+where
+    Platform: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Refused::Malformed { detail: error.to_string() })?;
+        Ok(Self { tenant: caller.tenant, id })
     }
 }
 

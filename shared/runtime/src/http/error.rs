@@ -91,6 +91,7 @@ fn status(refused: &Refused) -> (StatusCode, Code) {
         Refused::Invalid { what: Part::Input, .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidInput),
         Refused::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, Code::IdempotencyKeyReused),
         Refused::JobNotFound { .. } => (StatusCode::NOT_FOUND, Code::JobNotFound),
+        Refused::ScheduleNotFound { .. } => (StatusCode::NOT_FOUND, Code::ScheduleNotFound),
         Refused::StepNotFound { .. } => (StatusCode::NOT_FOUND, Code::StepNotFound),
         Refused::ArtifactNotFound { .. } => (StatusCode::NOT_FOUND, Code::ArtifactNotFound),
         Refused::JobAlreadyEnded { .. } => (StatusCode::CONFLICT, Code::JobAlreadyEnded),
