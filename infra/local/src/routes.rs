@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 16] = [
+pub const ROUTES: [(&str, &str); 24] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -19,6 +19,14 @@ pub const ROUTES: [(&str, &str); 16] = [
     ("GET /v1/jobs/{id}/archive", "artifacts"),
     ("POST /v1/jobs/{id}/cancel", "control"),
     ("POST /v1/jobs/{id}/retry", "control"),
+    ("GET /v1/schedules", "control"),
+    ("POST /v1/schedules", "control"),
+    ("GET /v1/schedules/{id}", "control"),
+    ("DELETE /v1/schedules/{id}", "control"),
+    ("POST /v1/schedules/{id}/pause", "control"),
+    ("POST /v1/schedules/{id}/resume", "control"),
+    ("POST /v1/schedules/{id}/run", "control"),
+    ("GET /v1/schedules/{id}/runs", "control"),
     ("$default", "status"),
 ];
 

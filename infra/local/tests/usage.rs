@@ -73,6 +73,11 @@ fn bad_arguments_are_refused_before_anything_is_started() {
         (&["serve", "--model", "acme/x"], &["--model", "acme"]),
         (&["serve", "--model", "openai/gpt-4.1"], &["--model", "OPENAI_API_KEY"]),
         (&["jobs", "show"], &["<JOB>"]),
+        (&["schedules", "create", "x"], &["--cron", "--every"]),
+        (&["schedules", "create", "x", "--every", "5"], &["--every", "15m"]),
+        (&["schedules", "create", "x", "--every", "1h", "--cron", "* * * * *"], &["leave one"]),
+        (&["schedules", "create", "x", "--every", "1h", "--overlap", "kill"], &["--overlap", "queue"]),
+        (&["schedules", "create", "x", "--every", "1h", "--file", "empty"], &["--file", "uploads"]),
         (&["--config", "none.toml", "doctor"], &["none.toml"]),
     ] {
         check(data, arguments, parts);

@@ -56,6 +56,12 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Deletes what is behind a path.
+    pub async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let answer = self.request(Method::DELETE, path).send().await.map_err(|error| unreachable(&error))?;
+        if answer.status().is_success() { Ok(()) } else { Err(problem(answer).await) }
+    }
+
     /// Posts JSON with an idempotency key: a repeat makes no second job.
     pub async fn submit(&self, body: &Value, idempotency_key: &str) -> Result<Value, Failure> {
         let request = self.request(Method::POST, "/v1/jobs").header("idempotency-key", idempotency_key);

@@ -30,6 +30,9 @@ pub enum Command {
     /// Looks at jobs and acts on them.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Submits jobs again and again, by crontab or pause.
+    #[command(subcommand)]
+    Schedules(SchedulesCommand),
     /// Makes, lists and deletes keys of the HTTP API.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -51,9 +54,9 @@ pub struct Target {
     pub key: Option<String>,
 }
 
-/// Arguments of `run`.
+/// What is asked for.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct OrderArgs {
     /// What you want, in your own words.
     #[arg(value_name = "PROMPT")]
     pub prompt: Option<String>,
@@ -72,15 +75,97 @@ pub struct RunArgs {
     /// Most that the job may cost, in US dollars.
     #[arg(long, value_name = "USD", allow_hyphen_values = true, value_parser = dollars)]
     pub budget: Option<MicroUsd>,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What is asked for.
+    #[command(flatten)]
+    pub order: OrderArgs,
     /// Folder for the artifacts; `./convoke-JOB` where it is missing.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Prints one JSON object at the end instead of progress.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do with schedules.
+#[derive(Debug, Subcommand)]
+pub enum SchedulesCommand {
+    /// Submits what is asked for again and again.
+    Create(ScheduleArgs),
+    /// Lists schedules, oldest first.
+    List {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Which installation.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Shows a schedule, its next ticks and what the last ones started.
+    Show(ScheduleRef),
+    /// Lets a schedule stand still; what it started goes on.
+    Pause(ScheduleRef),
+    /// Lets it go on, from its next tick.
+    Resume(ScheduleRef),
+    /// Starts now what a tick would start.
+    Run(ScheduleRef),
+    /// Deletes a schedule; what it started goes on.
+    Delete(ScheduleRef),
+}
+
+/// One schedule.
+#[derive(Debug, Args)]
+pub struct ScheduleRef {
+    /// Which schedule, by its id.
+    pub schedule: String,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
     /// Which installation.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// Arguments of `schedules create`.
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    /// What is asked for.
+    #[command(flatten)]
+    pub order: OrderArgs,
+    /// When: minute, hour, day of the month, month, day of the week.
+    #[arg(long, value_name = "\"0 6 * * MON-FRI\"")]
+    pub cron: Option<String>,
+    /// The time zone of --cron; UTC where it is missing.
+    #[arg(long, value_name = "Europe/Berlin")]
+    pub time_zone: Option<String>,
+    /// Instead of --cron: a pause, such as 15m, 6h or 1d.
+    #[arg(long, value_name = "15m", value_parser = pause)]
+    pub every: Option<u64>,
+    /// What to call it; the flow's name where it is missing.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Starts may be late by up to so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub jitter: u64,
+    /// What happens to a tick while earlier work goes on: skip, queue or allow.
+    #[arg(long, default_value = "skip")]
+    pub overlap: String,
+    /// A file of JSON objects, one a line: a job each, whose fields go over the input.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub inputs: Option<PathBuf>,
+    /// How many jobs of --inputs run at once.
+    #[arg(long, default_value_t = 5, requires = "inputs")]
+    pub at_once: u32,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `serve`.
@@ -185,6 +270,20 @@ pub enum ModelCommand {
     Pull,
     /// Lists the providers and what each needs.
     List,
+}
+
+/// A pause in seconds: a number and `s`, `m`, `h` or `d`.
+fn pause(text: &str) -> Result<u64, String> {
+    let expected = || "expected a pause such as 90s, 15m, 6h or 1d".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(expected()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(expected)
 }
 
 /// US dollars above zero.

@@ -12,7 +12,7 @@ use convoke_runtime::config::{Strings, limits};
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::args::RunArgs;
+use super::args::OrderArgs;
 use super::failure::Failure;
 use super::follow::decode;
 use crate::settings::Settings;
@@ -32,13 +32,19 @@ struct NewFile {
 }
 
 /// The submission that the arguments and settings ask for. Reads files, changes nothing.
-pub fn order(settings: &Settings, args: &RunArgs) -> Result<Order, Failure> {
-    let flow = flow(args)?;
-    let input = input(args)?;
+pub fn order(settings: &Settings, args: &OrderArgs) -> Result<Order, Failure> {
+    let order = draft(settings, args)?;
     // A flow of one's own may need nothing; those that have a name are asked for something.
-    if input.is_empty() && flow.is_string() {
+    if order.input.is_empty() && order.body.get("flow").is_some_and(Value::is_string) {
         return Err(Failure::usage("nothing was asked: give a PROMPT, or --input key=value"));
     }
+    Ok(order)
+}
+
+/// The same for a batch, whose inputs come from elsewhere: all that they have in common, which may be nothing.
+pub fn draft(settings: &Settings, args: &OrderArgs) -> Result<Order, Failure> {
+    let flow = flow(args)?;
+    let input = input(args)?;
     let files = args.file.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
     let mut body = Map::new();
     body.insert("flow".to_owned(), flow);
@@ -66,7 +72,7 @@ pub async fn submission(api: &Api, order: Order) -> Result<Value, Failure> {
 }
 
 /// The input: `@file` first, then single values, then the prompt.
-fn input(args: &RunArgs) -> Result<Map<String, Value>, Failure> {
+fn input(args: &OrderArgs) -> Result<Map<String, Value>, Failure> {
     let mut input = Map::new();
     for part in &args.input {
         if let Some(file) = part.strip_prefix('@') {
@@ -104,7 +110,7 @@ fn check_prompt(input: &Map<String, Value>) -> Result<(), Failure> {
 }
 
 /// A flow by name, or the document in a file.
-fn flow(args: &RunArgs) -> Result<Value, Failure> {
+fn flow(args: &OrderArgs) -> Result<Value, Failure> {
     let name = &args.flow;
     let path = Path::new(name);
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
@@ -125,7 +131,7 @@ fn flow(args: &RunArgs) -> Result<Value, Failure> {
 }
 
 /// The cap that the command line or the settings name; the installation's own where neither does.
-fn budget(settings: &Settings, args: &RunArgs) -> Result<Option<Value>, Failure> {
+fn budget(settings: &Settings, args: &OrderArgs) -> Result<Option<Value>, Failure> {
     let limits = limits(settings).map_err(|mistakes| Failure::usage(settings.explain(&mistakes)))?;
     let default = limits.budget_default;
     let by_settings = |name| settings.get(name).is_some();
@@ -155,6 +161,11 @@ fn file(path: &Path) -> Result<NewFile, Failure> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Failure::usage(format!("--file {shown} has no name that can be sent")))?;
     Ok(NewFile { name: name.to_owned(), bytes: std::fs::read(path).map_err(unreadable)? })
+}
+
+/// Uploads a file as it is; answers its id.
+pub async fn upload_file(api: &Api, path: &Path) -> Result<String, Failure> {
+    upload(api, file(path)?).await
 }
 
 async fn upload(api: &Api, file: NewFile) -> Result<String, Failure> {

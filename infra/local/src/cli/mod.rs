@@ -13,6 +13,7 @@ pub mod models;
 pub mod notes;
 pub mod progress;
 pub mod run;
+pub mod schedules;
 pub mod session;
 pub mod weights;
 
@@ -66,6 +67,12 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
             session.end().await;
             exit
         }
+        Command::Schedules(command) => {
+            let session = Session::new(&settings);
+            let exit = schedules::schedules(command, (&settings, &session)).await;
+            session.end().await;
+            exit
+        }
         Command::Keys(command) => keys::keys(&settings, command).await,
         Command::Model(command) => models::models(&settings, command).await,
         Command::Doctor => doctor::doctor(&settings).await,
@@ -73,12 +80,12 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
 }
 
 async fn run(settings: &Settings, args: RunArgs) -> Result<Exit, Failure> {
-    let order = input::order(settings, &args)?;
+    let order = input::order(settings, &args.order)?;
     let session = Session::new(settings);
-    let needs = Needs { model: args.model.as_deref(), duty: Duty::Work };
-    let exit = match session.connect(&args.target, needs).await {
+    let needs = Needs { model: args.order.model.as_deref(), duty: Duty::Work };
+    let exit = match session.connect(&args.order.target, needs).await {
         Ok(api) => {
-            let again = async || session.connect(&args.target, needs).await;
+            let again = async || session.connect(&args.order.target, needs).await;
             run::run(&api, (settings, &args), (order, &SystemEnv.ulid()), &again).await
         }
         Err(failure) => Err(failure),
