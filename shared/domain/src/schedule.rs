@@ -103,7 +103,7 @@ impl Tally {
             JobStatus::Cancelled => self.cancelled += 1,
             JobStatus::Queued | JobStatus::Working | JobStatus::AwaitingReview => return,
         }
-        self.spent = self.spent + spent;
+        self.spent += spent;
     }
 }
 

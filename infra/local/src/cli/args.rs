@@ -98,7 +98,7 @@ pub struct RunArgs {
 #[derive(Debug, Subcommand)]
 pub enum SchedulesCommand {
     /// Submits what is asked for again and again.
-    Create(ScheduleArgs),
+    Create(Box<ScheduleArgs>),
     /// Lists schedules, oldest first.
     List {
         /// Prints JSON.

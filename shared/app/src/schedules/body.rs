@@ -90,14 +90,14 @@ impl Platform {
         }
         let inputs = match (&batch.inputs, &batch.file) {
             (Some(inputs), None) => inputs.clone(),
-            (None, Some(id)) => match self.uploaded(tenant, id).await? {
-                Some(text) => lines(&text, issues),
-                None => {
+            (None, Some(id)) => {
+                let Some(text) = self.uploaded(tenant, id).await? else {
                     let hint = "POST /v1/uploads, then PUT the file to the URL that it answers";
                     issues.push(FlowIssue::new("batch.file", "there is no such upload", hint));
                     return Ok(Vec::new());
-                }
-            },
+                };
+                lines(&text, issues)
+            }
             _ => {
                 let hint = "inputs with a list of objects, or file with the id of an upload";
                 issues.push(FlowIssue::new("batch", "takes one of inputs and file", hint));
