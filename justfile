@@ -30,7 +30,7 @@ deny:
 mutants *names:
     tests/mutants/run {{ names }}
 
-# what a step costs, as tables
+# what a step costs, as tables: speed, scale, submit, requests, wide, cost (in dollars), or all
 bench *filter:
     cargo bench --workspace --bench engine -- {{ filter }}
 

@@ -24,6 +24,8 @@ pub struct Count {
     pub objects: u64,
     /// Bytes of requests' bodies.
     pub bytes_out: u64,
+    /// Those of them that went to the objects.
+    pub object_bytes: u64,
     /// Bytes of answers' bodies.
     pub bytes_in: u64,
     /// Units that reads of the table consumed.
@@ -124,7 +126,9 @@ impl HttpConnector for Through<SharedHttpConnector> {
                 Service::Queues => counts.queue += 1,
                 Service::Blobs => counts.objects += 1,
             }
-            counts.bytes_out += request.body().bytes().map_or(0, <[u8]>::len) as u64;
+            let bytes = request.body().bytes().map_or(0, <[u8]>::len) as u64;
+            counts.bytes_out += bytes;
+            counts.object_bytes += if self.service == Service::Blobs { bytes } else { 0 };
             counts.by_operation.entry(operation.clone()).or_default().requests += 1;
         }
         let (counts, answer) = (Arc::clone(&self.counts), self.inner.call(request));

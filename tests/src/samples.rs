@@ -116,6 +116,7 @@ pub fn result(step: &StepId, nonce: &str) -> StepRecord {
         files: Vec::new(),
         progress: Progress { until: Some(true), needs: Some(vec![vec![], vec![0]]), ..Progress::default() },
         answer: None,
+        answer_is_output: false,
         turn: 1,
         turn_cost: cost(3, 4),
         cost: cost(5, 6),

@@ -8,6 +8,8 @@ mod json;
 
 use std::panic::PanicHookInfo;
 
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -28,21 +30,40 @@ pub enum Format {
 /// Starts logging, at the level of `level` (`RUST_LOG` syntax; what can't be read counts as `info`, and is said). A
 /// second call changes nothing.
 pub fn start(format: Format, level: &str) {
-    let (filter, unread) = match EnvFilter::try_new(level) {
+    match format {
+        Format::Json => start_to(level, std::io::stdout),
+        Format::Human => {
+            let (filter, unread) = filter(level);
+            let started = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+            // Otherwise somebody else has started it: a test, or the host that this function runs in.
+            if started.is_ok() {
+                warn(unread);
+            }
+        }
+    }
+}
+
+/// Starts logging as on Lambda, to a writer of the caller's: for whoever measures it. A second call changes nothing.
+pub fn start_to<W>(level: &str, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let (filter, unread) = filter(level);
+    let lines = fmt().fmt_fields(JsonFields::new()).event_format(JsonLines).with_env_filter(filter);
+    if lines.with_writer(writer).try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+        warn(unread);
+    }
+}
+
+fn filter(level: &str) -> (EnvFilter, Option<ParseError>) {
+    match EnvFilter::try_new(level) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new(LEVEL), Some(error)),
-    };
-    let started = match format {
-        Format::Json => fmt().fmt_fields(JsonFields::new()).event_format(JsonLines).with_env_filter(filter).try_init(),
-        Format::Human => fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init(),
-    };
-    if started.is_err() {
-        // Somebody else has started it: a test, or the host that this function runs in.
-        return;
     }
-    if format == Format::Json {
-        std::panic::set_hook(Box::new(log_panic));
-    }
+}
+
+fn warn(unread: Option<ParseError>) {
     if let Some(error) = unread {
         tracing::warn!(error = &error as &dyn std::error::Error, "RUST_LOG can't be read; logging at {LEVEL}");
     }

@@ -3,20 +3,24 @@
 //! Everything runs in this process, as `convoke serve` has it: the functions behind their events, the embedded table,
 //! queues and objects under the unmodified SDK; jobs come in over HTTP. The model answers at once and costs nothing, so
 //! what is measured is the platform alone. CPU is user and system time of the process from the first submission to the
-//! last job's end, the client's part included. Requests, bytes and units are counted in runs of their own, since counting
-//! costs time.
+//! last job's end, the client's part included. Requests, bytes and units are counted apart, with the functions invoked batch by
+//! batch; `cost` multiplies them by list prices.
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 #![expect(clippy::cast_precision_loss, reason = "what is printed are ratios")]
 
+mod cost;
 mod ends;
 mod meter;
+mod prices;
 mod rig;
 mod table;
 
 use std::time::{Duration, Instant};
 
+use convoke_app::platform::Limits;
 use convoke_tests::workload::flows::Shape;
+use convoke_tests::workload::plant::{Batches, Plant};
 use meter::Cpu;
 use rig::Rig;
 use table::Table;
@@ -45,6 +49,9 @@ fn main() {
         }
         if wanted("wide") {
             wide().await;
+        }
+        if wanted("cost") {
+            cost::print().await;
         }
     });
 }
@@ -121,8 +128,9 @@ async fn submissions() {
     rig.stop().await;
 }
 
-/// Requests, bytes and units of a step.
+/// Requests, bytes and units of a step, the job's own share and its events included.
 async fn requests() {
+    let batches = Batches { messages: 10, records: 100 };
     let mut table = Table::new(
         "Requests of a step",
         &["job", "table", "queue", "objects", "sum", "bytes out", "bytes in", "read units", "write units"],
@@ -130,11 +138,13 @@ async fn requests() {
     for (shape, jobs) in
         [(Shape::Chain(5), 20), (Shape::Fan(8), 10), (Shape::Fan(1_000), 1), (Shape::LongChain(2_000), 1)]
     {
-        let rig = Rig::counting().await;
-        rig.run(Shape::Chain(5), 4, 1).await;
-        rig.counts.take();
-        rig.run(shape, jobs, 1).await;
-        let counts = rig.counts.take();
+        let mut plant = Plant::start(Limits::default(), "written".len()).await;
+        plant.run(Shape::Chain(5), 1, batches).await;
+        plant.take();
+        for _ in 0..jobs {
+            plant.run(shape, 1, batches).await;
+        }
+        let counts = plant.take().count;
         let steps = (jobs * shape.steps()) as f64;
         let per_step = |count: f64| format!("{:.2}", count / steps);
         table.row(&[
@@ -142,14 +152,15 @@ async fn requests() {
             per_step(counts.table as f64),
             per_step(counts.queue as f64),
             per_step(counts.objects as f64),
-            per_step((counts.table + counts.queue + counts.objects) as f64),
+            per_step(counts.requests() as f64),
             format!("{:.0}", counts.bytes_out as f64 / steps),
             format!("{:.0}", counts.bytes_in as f64 / steps),
             per_step(counts.read_units),
             per_step(counts.write_units),
         ]);
-        println!("{}: {:?}", shape.name(), counts.by_operation);
-        rig.stop().await;
+        let operations = counts.by_operation.iter();
+        let operations = operations.map(|(name, tally)| format!("{name} {} ({})", tally.requests, tally.units));
+        println!("{}: {}", shape.name(), operations.collect::<Vec<_>>().join(", "));
     }
     table.print();
 }

@@ -9,7 +9,6 @@ use convoke::routes::routes;
 use convoke::stack::{Stack, StackOptions};
 use convoke_app::platform::Limits;
 use convoke_domain::ids::{JobKey, TenantId};
-use convoke_tests::counting::Counts;
 use convoke_tests::workload::flows::Shape;
 use convoke_tests::workload::model::{Instantly, Only};
 use futures_util::stream::{self, StreamExt};
@@ -21,7 +20,6 @@ use crate::ends::Ends;
 /// An installation with one tenant.
 pub struct Rig {
     pub model: Arc<Instantly>,
-    pub counts: Counts,
     ends: Arc<Ends>,
     tenant: TenantId,
     url: String,
@@ -34,18 +32,9 @@ pub struct Rig {
 
 impl Rig {
     pub async fn start() -> Self {
-        Self::with(Counts::off()).await
-    }
-
-    /// One whose requests are counted.
-    pub async fn counting() -> Self {
-        Self::with(Counts::on()).await
-    }
-
-    async fn with(counts: Counts) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stack = Stack::start(StackOptions::new(folder.path())).await.expect("a stack");
-        let clients = stack.clients_through(|service, client| counts.through(service, client));
+        let clients = stack.clients();
         let stores = resources::ensure(&clients).await.expect("resources");
         let model = Arc::new(Instantly::default());
         let connected = convoke_runtime::Clients {
@@ -64,7 +53,6 @@ impl Rig {
         let made = platform.create_key(&tenant, "bench").await.expect("a key");
         Self {
             model,
-            counts,
             tenant,
             url: host.url().expect("it listens"),
             key: made.key.expose().to_owned(),

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use aws_lambda_events::dynamodb;
 use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use axum::Router;
 use axum::body::Body;
 use convoke::resources::{self, STEPS};
 use convoke::stack::{Clients, Stack, StackOptions};
 use convoke_app::platform::{Limits, Platform};
-use convoke_app::work::Until;
 use convoke_domain::ids::{JobKey, TenantId};
 use convoke_domain::status::JobStatus;
 use convoke_runtime::config::Stores;
@@ -158,9 +158,10 @@ impl Plant {
         let messages = received.messages.unwrap_or_default();
         let records: Vec<Value> = messages.iter().map(record).collect();
         let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).expect("an event");
-        let until = Until { deadline_ms: self.platform.ports.env.now_ms() + FUNCTION_MS };
         self.invocations.step += 1;
-        let response = convoke_step::handle(&self.platform, event, until).await;
+        let event = LambdaEvent::new(event, self.context());
+        let response =
+            convoke_step::service(self.platform.clone()).oneshot(event).await.expect("never fails as a whole");
         assert!(response.batch_item_failures.is_empty(), "{response:?}");
         let entries = messages.iter().enumerate().map(|(id, message)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string());
@@ -175,9 +176,27 @@ impl Plant {
         for records in self.changes().await.chunks(batch) {
             self.invocations.notify += 1;
             let event: dynamodb::Event = serde_json::from_value(json!({ "Records": records })).expect("an event");
-            let response = convoke_notify::handle(&self.platform, LambdaEvent::new(event, Context::default())).await;
+            let response = convoke_notify::handle(&self.platform, LambdaEvent::new(event, self.context())).await;
             assert!(response.batch_item_failures.is_empty(), "{response:?}");
         }
+    }
+
+    fn context(&self) -> Context {
+        let mut context = Context::default();
+        context.request_id = String::from("8286a188-ba32-4475-8077-530cd35c09a9");
+        context.deadline = self.platform.ports.env.now_ms() + FUNCTION_MS;
+        context
+    }
+
+    /// Bytes that all items of the table have, about as the service counts them.
+    pub async fn stored_bytes(&self) -> usize {
+        let clients = self.stack.clients();
+        let mut scan = clients.dynamodb.scan().table_name(&self.stores.table).into_paginator().items().send();
+        let mut bytes = 0;
+        while let Some(item) = scan.next().await {
+            bytes += item.expect("up").iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+        }
+        bytes
     }
 
     /// The new records that pass the mapping's filter: those of the mutable items of jobs.
@@ -199,6 +218,15 @@ fn record(message: &Message) -> Value {
         "attributes": {}, "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:1:steps", "awsRegion": "us-east-1"
     })
+}
+
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::M(map) => 3 + map.iter().map(|(name, value)| name.len() + size(value) + 1).sum::<usize>(),
+        other => panic!("not used: {other:?}"),
+    }
 }
 
 fn is_of_group(record: &Value) -> bool {

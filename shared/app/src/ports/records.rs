@@ -147,6 +147,9 @@ pub struct StepRecord {
     /// The last turn's answer, where a model was asked; earlier turns are [`TurnRecord`]s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Payload>,
+    /// Whether the answer's text is the output (as JSON where it isn't a text); then it isn't stored twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answer_is_output: bool,
     /// Number of the last turn; 0 without a model.
     pub turn: u32,
     /// What the last turn cost (not yet settled when this is put).

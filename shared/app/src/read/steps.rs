@@ -101,7 +101,7 @@ impl Platform {
                 attempt: record.attempt,
                 at: Time(record.ended_ms),
                 cost: record.turn_cost.into(),
-                answer: self.said(key, &answer).await?,
+                answer: self.said_last(key, &answer, &record).await?,
                 replies: Vec::new(),
             });
         }
@@ -109,10 +109,25 @@ impl Platform {
     }
 
     async fn said(&self, key: &JobKey, payload: &Payload) -> Result<Value, Failure> {
-        let answer: ModelAnswer = load_value(&*self.ports.blobs, key, payload).await?;
-        let calls = serde_json::to_value(&answer.tool_calls).unwrap_or_default();
-        Ok(serde_json::json!({ "text": answer.text, "tool_calls": calls, "finish": answer.finish }))
+        Ok(shown(&load_value(&*self.ports.blobs, key, payload).await?))
     }
+
+    /// The last answer, whose text may stand in the output alone.
+    async fn said_last(&self, key: &JobKey, payload: &Payload, record: &StepRecord) -> Result<Value, Failure> {
+        let mut answer: ModelAnswer = load_value(&*self.ports.blobs, key, payload).await?;
+        if record.answer_is_output {
+            answer.text = match load_value(&*self.ports.blobs, key, &record.output).await? {
+                Value::String(text) => text,
+                output => output.to_string(),
+            };
+        }
+        Ok(shown(&answer))
+    }
+}
+
+fn shown(answer: &ModelAnswer) -> Value {
+    let calls = serde_json::to_value(&answer.tool_calls).unwrap_or_default();
+    serde_json::json!({ "text": answer.text, "tool_calls": calls, "finish": answer.finish })
 }
 
 fn missing(key: &JobKey) -> WorkError {

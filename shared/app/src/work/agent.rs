@@ -6,6 +6,7 @@ use convoke_domain::decide::{self, Refusal};
 use convoke_domain::money::Cost;
 use convoke_domain::slot::Slot;
 use convoke_domain::status::StopReason;
+use serde_json::Value;
 
 use super::ask::Session;
 use super::ending::{Retry, Setback};
@@ -195,7 +196,10 @@ impl Shift<'_> {
         }
         let mut record = self.blank(held);
         record.output = store_value(blobs, self.key(), (&step, attempt, "output"), &accepted.output).await?;
-        record.answer = Some(store_value(blobs, self.key(), (&step, attempt, "answer"), answer).await?);
+        record.answer_is_output = is_output(&answer.text, &accepted.output);
+        let text = if record.answer_is_output { String::new() } else { answer.text.clone() };
+        let answer = ModelAnswer { text, ..answer.clone() };
+        record.answer = Some(store_value(blobs, self.key(), (&step, attempt, "answer"), &answer).await?);
         record.files = files;
         record.turn = session.turn;
         record.turn_cost = turn_cost;
@@ -203,6 +207,14 @@ impl Shift<'_> {
         record.usage = session.usage;
         record.model = Some(session.model.profile().name.clone());
         Ok(record)
+    }
+}
+
+/// Whether an answer says what came of it, and nothing else.
+fn is_output(text: &str, output: &Value) -> bool {
+    match output {
+        Value::String(output) => output.trim() == text.trim(),
+        output => serde_json::from_str::<Value>(text).is_ok_and(|said| said == *output),
     }
 }
 
@@ -220,4 +232,20 @@ fn model_setback(mine: &Slot, error: &ModelError) -> Setback {
         _ => Retry::Never,
     };
     Setback { actual, reason: StopReason::ModelUnavailable, cause: error.to_string(), retry }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_output;
+
+    #[test]
+    fn an_answer_that_is_the_output_is_told_from_one_that_was_mended() {
+        assert!(is_output("A text.\n", &json!("A text.")));
+        assert!(is_output("{\n \"a\": 1, \"b\": [] }", &json!({"b": [], "a": 1})));
+        for (text, output) in [("Sure! {\"a\": 1}", json!({"a": 1})), ("1", json!("one")), ("", json!(null))] {
+            assert!(!is_output(text, &output), "{text}");
+        }
+    }
 }

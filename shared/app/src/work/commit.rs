@@ -74,6 +74,7 @@ impl Shift<'_> {
             files: Vec::new(),
             progress: Progress::default(),
             answer: None,
+            answer_is_output: false,
             turn: 0,
             turn_cost: Cost::ZERO,
             cost: Cost::ZERO,

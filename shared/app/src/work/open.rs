@@ -53,19 +53,24 @@ fn reads(bell: &Bell, flow: Option<&JobFlow>) -> Reads {
     Reads {
         group: Some(bell.group),
         definition: flow.is_none(),
-        results: flow.filter(|_| bell.group == GroupId::Root).map(|flow| needed(flow, slot)).unwrap_or_default(),
+        results: flow.map(|flow| needed(flow, bell.group, slot)).unwrap_or_default(),
         ..Reads::default()
     }
 }
 
 /// What the first step in a slot reads, as far as that doesn't depend on the job's state: a loop's last round does.
-fn needed(flow: &JobFlow, slot: SlotId) -> Vec<StepId> {
+fn needed(flow: &JobFlow, group: GroupId, slot: SlotId) -> Vec<StepId> {
     let nodes = &flow.graph().nodes;
-    let first = match nodes.get(slot.index()).map(|node| (node, &node.work)) {
-        Some((node, NodeWork::Map(_))) => &node.id,
-        Some((_, NodeWork::Thread(thread))) if !thread.tasks.is_empty() => &thread.tasks[0].id,
-        Some(_) | None => return Vec::new(),
+    let index = match group {
+        GroupId::Root => slot.index(),
+        GroupId::Fan { node, .. } => usize::from(node),
     };
+    let Some(node) = nodes.get(index) else { return Vec::new() };
+    let first = match (&node.work, group) {
+        (NodeWork::Map(_), GroupId::Root) => Some(&node.id),
+        (NodeWork::Map(_) | NodeWork::Thread(_), _) => node.thread().tasks.first().map(|task| &task.id),
+    };
+    let Some(first) = first else { return Vec::new() };
     let reads = flow.script.reads(first);
     let results = reads.iter().filter_map(|read| match read.scope {
         ReadScope::Node(node) if !nodes[node].thread().looped => Some(StepId::once(read.task.clone())),
