@@ -141,6 +141,7 @@ async fn a_message_carries_ids_only_and_waits_at_most_a_quarter_of_an_hour() {
     let ids = r#""v":1,"tenant":"acme","job":"01M7XPE6000000000000000001","group":"J""#;
     assert_eq!(entry(0), (json!(format!(r#"{{{ids},"slot":7}}"#)), json!(900)));
     assert_eq!(entry(1), (json!(format!("{{{ids}}}")), json!(3)));
+    assert_eq!(sent["Entries"][1]["MessageGroupId"], "acme", "tenants share a queue fairly");
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ const TRIES: u32 = 5;
 const DELAY_S_MAX: u32 = 900;
 
 /// Two standard queues: one whose messages are worked in batches, and one for steps that may kill their process.
+///
+/// A message's group is its tenant: where many messages of one wait, SQS lets those of others pass (fair queues).
 #[derive(Debug)]
 pub struct SqsBells {
     client: Client,
@@ -94,6 +96,7 @@ fn entries(rings: &[&Ring]) -> Result<Vec<SendMessageBatchRequestEntry>, PortErr
         let body = serde_json::to_string(&ring.bell).map_err(|error| refused(RING, error))?;
         let delay_s = i32::try_from(ring.delay_s.min(DELAY_S_MAX)).unwrap_or(i32::MAX);
         let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
+        let entry = entry.message_group_id(ring.bell.key.tenant.as_str());
         entry.delay_seconds(delay_s).build().map_err(|error| refused(RING, error))
     };
     rings.iter().enumerate().map(entry).collect()

@@ -14,6 +14,8 @@ use convoke_models::registry::{Registry, RegistryError, Settings};
 
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
 use crate::models::{self, Extras};
+use crate::secrets::{self, WithSecrets};
+use crate::ssm::{Ssm, SsmError};
 use crate::system::SystemEnv;
 use crate::telemetry::{self, Format};
 
@@ -59,6 +61,19 @@ pub enum StartError {
     /// The models' HTTP client can't be made.
     #[error("models can't be called")]
     Models(#[source] RegistryError),
+    /// A key that a setting names can't be had.
+    #[error("keys can't be read")]
+    Secrets(#[source] SsmError),
+}
+
+/// What a process does with models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelUse {
+    /// It knows their names: whether a job may have one, and what it costs. Keys that settings name stay where they are,
+    /// and the process may not be allowed to read them.
+    Names,
+    /// It calls them.
+    Calls,
 }
 
 /// A platform over these clients; on AWS `compile` is `convoke_tools::compiler()`.
@@ -100,23 +115,35 @@ pub fn registry(settings: Settings) -> Result<Registry, StartError> {
     Ok(registry)
 }
 
-/// The start of a Lambda function: telemetry, configuration, connections. Nothing is called yet: clients connect with
-/// their first request.
-pub async fn start() -> Result<Platform, StartError> {
-    let strings = ProcessEnv;
-    telemetry::start(Format::Json, &strings.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
+/// The start of a Lambda function: telemetry, configuration, connections. Clients connect with their first request;
+/// nothing is called but the store of the keys that settings name, and that only where models are called.
+pub async fn start(model_use: ModelUse) -> Result<Platform, StartError> {
+    telemetry::start(Format::Json, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
     let aws = aws().await;
+    let strings = &secrets(&aws, model_use).await?;
     // Without a region there is no Bedrock; a model of it then says so by name.
     let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(&aws));
-    let settings = models::settings(&strings, Extras { bedrock, ..Extras::default() });
-    let set = Mistakes::both(Stores::read(&strings), config::limits(&strings));
+    let settings = models::settings(strings, Extras { bedrock, ..Extras::default() });
+    let set = Mistakes::both(Stores::read(strings), config::limits(strings));
     let ((stores, limits), settings) = Mistakes::both(set, settings)?;
     let registry = registry(settings)?;
     Ok(platform(Clients::new(&aws), &stores, Arc::new(registry), (limits, convoke_tools::compiler())))
 }
 
+async fn secrets(aws: &SdkConfig, model_use: ModelUse) -> Result<WithSecrets<'static>, StartError> {
+    let named = secrets::named(&ProcessEnv);
+    let values = match model_use {
+        ModelUse::Calls if !named.is_empty() => {
+            let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
+            secrets::fetched(&ssm, &named).await.map_err(StartError::Secrets)?
+        }
+        ModelUse::Calls | ModelUse::Names => named,
+    };
+    Ok(WithSecrets::new(&ProcessEnv, values))
+}
+
 /// The account's configuration over one TLS stack. Calls of models take their own time, so none is set here.
-async fn aws() -> SdkConfig {
+pub(crate) async fn aws() -> SdkConfig {
     let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();

@@ -8,12 +8,15 @@
 pub mod config;
 pub mod connect;
 pub mod http;
+pub mod installation;
 pub mod models;
+pub mod secrets;
+pub mod ssm;
 pub mod system;
 pub mod telemetry;
 
 /// Reads the image of a table's stream: handlers parse events, but don't know the table.
 pub use convoke_aws::group_from_stream_image;
 
-pub use connect::{Clients, StartError, platform, start};
+pub use connect::{Clients, ModelUse, StartError, platform, start};
 pub use system::SystemEnv;

@@ -3,7 +3,7 @@
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
     SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
 };
 
@@ -17,6 +17,7 @@ both_ways!(
     a_long_poll_ends_when_a_message_comes,
     a_queue_is_made_once_and_named,
     a_purge_leaves_nothing,
+    a_message_may_have_a_group,
 );
 
 fn attribute(kind: &str, text: &str) -> MessageAttributeValue {
@@ -54,6 +55,20 @@ async fn a_message_comes_back_with_its_digests_and_attributes(rig: Rig) {
     let system = message.attributes().unwrap();
     assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
     assert_eq!(system[&MessageSystemAttributeName::SentTimestamp], crate::rig::START_MS.to_string());
+}
+
+async fn a_message_may_have_a_group(rig: Rig) {
+    let url = rig.queue("steps", &[]).await;
+    let send = |group: &str| rig.clients.sqs.send_message().queue_url(&url).message_body("x").message_group_id(group);
+    send("acme").send().await.unwrap();
+    let odd = send("no spaces").send().await.unwrap_err().into_service_error();
+    assert_eq!(odd.code(), Some("InvalidParameterValue"));
+    let ordered = send("acme").message_deduplication_id("1").send().await.unwrap_err().into_service_error();
+    assert_eq!(ordered.code(), Some("InvalidParameterValue"), "that is for FIFO queues");
+    let receive = rig.clients.sqs.receive_message().queue_url(&url);
+    let received = receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
+    let told = |message: &Message| message.attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId].clone();
+    assert_eq!(received.messages().iter().map(told).collect::<Vec<_>>(), ["acme"]);
 }
 
 async fn a_deleted_message_is_gone_and_a_repeat_is_no_error(rig: Rig) {

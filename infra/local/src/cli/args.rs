@@ -243,24 +243,44 @@ pub enum KeysCommand {
         /// What to call it.
         #[arg(default_value = "default")]
         name: String,
-        /// Whose jobs it opens.
-        #[arg(long, default_value = "local")]
-        tenant: String,
+        /// Whose jobs it opens, and where.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Lists keys.
     List {
-        /// Whose.
-        #[arg(long, default_value = "local")]
-        tenant: String,
+        /// Whose, and where.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Deletes a key by the characters that it begins with.
     Delete {
         /// The prefix that `list` shows.
         prefix: String,
-        /// Whose.
-        #[arg(long, default_value = "local")]
-        tenant: String,
+        /// Whose, and where.
+        #[command(flatten)]
+        whose: Whose,
     },
+}
+
+impl KeysCommand {
+    /// Whose keys it is about, and where.
+    pub const fn whose(&self) -> &Whose {
+        match self {
+            Self::Create { whose, .. } | Self::List { whose } | Self::Delete { whose, .. } => whose,
+        }
+    }
+}
+
+/// Whose keys, and of which installation.
+#[derive(Debug, Args)]
+pub struct Whose {
+    /// Whose keys.
+    #[arg(long, default_value = "local")]
+    pub tenant: String,
+    /// The stack of an installation in your AWS account, with your credentials; the data folder's where it is missing.
+    #[arg(long, env = "CONVOKE_STACK", value_name = "NAME")]
+    pub stack: Option<String>,
 }
 
 /// What to do with models.

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::PortError;
 
-/// Key of an object: `tenant/job/hash`, so that neither length nor characters of a path matter, and a tenant's objects
-/// share a prefix.
+/// Key of an object: `jobs/tenant/job/hash` or `uploads/tenant/id`. Neither length nor characters of a path matter; what
+/// is kept and what goes after days stand apart, so that permissions and lifecycle rules tell them apart by prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BlobKey(String);
@@ -25,12 +25,12 @@ impl BlobKey {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        Self(format!("{}/{}/{}", key.tenant, key.job, hex::encode(&hash.finalize()[..20])))
+        Self(format!("jobs/{}/{}/{}", key.tenant, key.job, hex::encode(&hash.finalize()[..20])))
     }
 
     /// The key of an upload.
     pub fn of_upload(tenant: &TenantId, upload: &str) -> Self {
-        Self(format!("{tenant}/uploads/{upload}"))
+        Self(format!("uploads/{tenant}/{upload}"))
     }
 
     /// The key of a schedule's inputs.

@@ -20,6 +20,9 @@ const ATTRIBUTES_MAX: usize = 10;
 /// An entry's id is at most this long.
 const ENTRY_ID_MAX: usize = 80;
 
+/// A message's group is at most this long.
+const GROUP_MAX: usize = 128;
+
 /// What SQS answers where there is nothing to say.
 #[derive(serde::Serialize)]
 struct Nothing {}
@@ -85,6 +88,7 @@ fn put(queue: &mut Queue, message: NewMessage, now_ms: u64) -> Result<Sent, Refu
         md5_of_body: sent.md5_of_body.clone(),
         attributes: message.message_attributes,
         system_attributes: message.message_system_attributes,
+        group: message.message_group_id,
         sent_ms: now_ms,
         first_received_ms: None,
         receives: 0,
@@ -95,8 +99,13 @@ fn put(queue: &mut Queue, message: NewMessage, now_ms: u64) -> Result<Sent, Refu
 }
 
 fn check_message(message: &NewMessage, bytes_max: usize) -> Result<(), Refusal> {
-    if message.message_group_id.is_some() || message.message_deduplication_id.is_some() {
-        return Err(Refusal::parameter("MessageGroupId and MessageDeduplicationId need a FIFO queue."));
+    if message.message_deduplication_id.is_some() {
+        return Err(Refusal::parameter("MessageDeduplicationId needs a FIFO queue."));
+    }
+    if message.message_group_id.as_ref().is_some_and(|group| !is_group(group)) {
+        return Err(Refusal::parameter(
+            "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length",
+        ));
     }
     if message.message_body.is_empty() {
         return Err(Refusal::missing("MessageBody"));
@@ -114,6 +123,11 @@ fn check_message(message: &NewMessage, bytes_max: usize) -> Result<(), Refusal> 
         ));
     }
     check_attributes(&message.message_attributes)
+}
+
+/// Of a standard queue the group makes it fair, which shows only under many consumers: here it is kept and told.
+fn is_group(group: &str) -> bool {
+    (1..=GROUP_MAX).contains(&group.len()) && group.chars().all(|character| character.is_ascii_graphic())
 }
 
 /// The characters that SQS takes: those of XML 1.0.

@@ -110,6 +110,7 @@ fn system_attributes(request: &Receive, message: &Message) -> BTreeMap<&'static 
         ("SentTimestamp", Some(message.sent_ms.to_string())),
         ("SenderId", Some("000000000000".to_owned())),
         ("DeadLetterQueueSourceArn", message.dead_from.clone()),
+        ("MessageGroupId", message.group.clone()),
         ("AWSTraceHeader", trace),
     ];
     let wanted = |name: &str| {

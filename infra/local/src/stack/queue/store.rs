@@ -19,6 +19,8 @@ pub(super) struct Message {
     pub md5_of_body: String,
     pub attributes: Attributes,
     pub system_attributes: Attributes,
+    /// Whom it is sent for: SQS lets other groups pass one that has many messages.
+    pub group: Option<String>,
     pub sent_ms: u64,
     pub first_received_ms: Option<u64>,
     pub receives: u32,
