@@ -19,8 +19,8 @@ ZIP_MB_MAX = 4.5
 def build(target: Path) -> Path:
     """Release bootstraps for this machine's processor; answers their folder."""
     packages = [f"--package=convoke-{name}" for name in FUNCTIONS]
-    subprocess.run(["cargo", "build", "--release", "--locked", *packages], check=True, timeout=BUILD_S)
-    return target / "release"
+    subprocess.run(["cargo", "build", "--profile=lambda", "--locked", *packages], check=True, timeout=BUILD_S)
+    return target / "lambda"
 
 
 def build_cli(target: Path) -> Path:

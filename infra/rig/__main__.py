@@ -1,0 +1,117 @@
+"""The run: see `infra/rig/run`."""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from . import bootstraps, model
+from .checks import denied, endings, journeys
+from .emulator import Emulator
+from .model import Models
+from .say import Failed, Step, complain, note
+from .stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "convoke"
+KEY_PARAMETER = "/convoke/scripted"
+
+
+def parameters(models: Models) -> dict[str, str]:
+    """What a user would answer to `sam deploy --guided`."""
+    return {
+        "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        "Model": model.NAME,
+        "CompatibleBaseUrl": models.url,
+        "CompatibleApiKeyParameter": KEY_PARAMETER,
+        "CompatibleContextTokens": "32000",
+        "CompatibleCapable": "true",
+    }
+
+
+def lint(stack: Stack):
+    template = str(ROOT / "template.yaml")
+    stack.tool("cfn-lint", template)
+    note("cfn-lint has nothing to say")
+    stack.tool("sam", "validate", "--lint", "--template", template)
+    note("sam validate --lint has nothing to say")
+
+
+def deploy(stack: Stack, models: Models, zips: dict[str, Path]) -> Path:
+    stack.client("ssm").put_parameter(Name=KEY_PARAMETER, Value=model.KEY, Type="SecureString")
+    packaged = stack.package(ROOT / "template.yaml", zips)
+    began = time.monotonic()
+    stack.deploy(packaged, parameters(models))
+    note(f"deployed in {time.monotonic() - began:.1f} s: {len(stack.resources())} resources")
+    return packaged
+
+
+def work(arguments: argparse.Namespace, emulator: Emulator, models: Models, cli: Path, zips: dict[str, Path]):
+    stack = Stack(emulator, arguments.work, NAME)
+    with Step("lint"):
+        lint(stack)
+    with Step("deploy"):
+        packaged = deploy(stack, models, zips)
+    rig = journeys.Rig(stack, models, cli, arguments.work)
+    journeys.tls_only(rig)
+    with Step("a key, a job and its files, by the command line alone"):
+        journeys.by_command_line(rig)
+    with Step("a job by HTTP, its events, its files"):
+        journeys.by_http(rig)
+    with Step("roles: what each may do, and what it may not"):
+        denied.roles(rig)
+    with Step("a bell that gets lost, and the clock on its schedule"):
+        journeys.lost_bell(rig)
+    with Step("the stream again"):
+        endings.stream_again(rig)
+    with Step("a message that nobody can read"):
+        endings.poison(rig)
+    with Step("update"):
+        endings.update(rig, packaged, parameters(models))
+    with Step("delete"):
+        endings.delete(rig, packaged, parameters(models))
+
+
+def run(arguments: argparse.Namespace):
+    target = Path(os.environ["CARGO_TARGET_DIR"])
+    with Step("build"):
+        folder = arguments.bootstraps or bootstraps.build(target)
+        cli = arguments.cli or bootstraps.build_cli(target)
+    with Step("pack"):
+        zips = bootstraps.packed(folder, arguments.work / "zips")
+    models = Models()
+    try:
+        with Step("start the emulator"):
+            emulator = Emulator(arguments.work, auth=True)
+        try:
+            work(arguments, emulator, models, cli, zips)
+        finally:
+            emulator.stop()
+    finally:
+        models.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="infra/rig/run")
+    parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--bootstraps", type=Path, help="folder of bootstraps that are built already")
+    parser.add_argument("--cli", type=Path, help="a `convoke` that is built already")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    try:
+        run(arguments)
+    except Failed as failed:
+        complain(f"the rig failed: {failed}\nthe emulator's log is {arguments.work / 'emulator.log'}")
+        return 1
+    except subprocess.SubprocessError as failed:
+        complain(f"the rig failed: {failed}")
+        return 1
+    print(f"\nthe rig passed in {time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

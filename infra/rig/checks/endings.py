@@ -1,0 +1,101 @@
+"""What comes twice, what can't be read, and how a stack changes and goes."""
+
+import json
+import time
+
+from botocore.exceptions import ClientError
+
+from ..journey import ARTICLE
+from ..say import check, note, within
+from .journeys import Rig
+
+
+def depth(rig: Rig, queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = rig.stack.client("sqs").get_queue_attributes(QueueUrl=rig.resources[queue], AttributeNames=names)
+    return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def stream_again(rig: Rig):
+    """The whole stream once more, from its beginning: events are numbered once, whatever is delivered twice."""
+    before = {job["id"]: rig.api.events(job["id"]) for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}
+    client = rig.stack.client("lambda")
+    mapping = client.get_event_source_mapping(UUID=rig.resources["NotifySource"])
+    again = client.create_event_source_mapping(
+        EventSourceArn=mapping["EventSourceArn"],
+        FunctionName=mapping["FunctionArn"],
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    # A job after it: once its events are there twice over, so is all that was before it in the stream.
+    last = rig.api.submit(ARTICLE, "tea again")
+    rig.api.ended(last)
+    rig.api.events(last)
+    processed = lambda: "No records" not in client.get_event_source_mapping(UUID=again["UUID"])["LastProcessingResult"]
+    within(60, "the stream is delivered again", processed)
+    time.sleep(3)
+    client.delete_event_source_mapping(UUID=again["UUID"])
+    after = {job: rig.api.events(job) for job in before}
+    events = sum(map(len, before.values()))
+    check(after == before, f"{events} events of {len(before)} jobs, delivered twice, are told once")
+    check(depth(rig, "EventsDead") == 0, "no record of the stream had to be buried")
+
+
+def poison(rig: Rig):
+    """A message that is no bell: it is tried, buried, looked at, and sent back by AWS's own command."""
+    sqs, steps, dead = rig.stack.client("sqs"), rig.resources["Steps"], rig.resources["StepsDead"]
+    usual = sqs.get_queue_attributes(QueueUrl=steps, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    # Five deliveries, an hour and a half apart, would be a long wait.
+    sqs.set_queue_attributes(QueueUrl=steps, Attributes={"VisibilityTimeout": "1"})
+    try:
+        sqs.send_message(QueueUrl=steps, MessageBody="no bell")
+        job = rig.api.submit(ARTICLE, "tea beside poison")
+        check(rig.api.ended(job)["status"] == "completed", "a job beside it goes on")
+        within(60, "it is buried", lambda: depth(rig, "StepsDead") == 1)
+        note("five deliveries, then the dead-letter queue")
+        sources = rig.stack.tool("aws", "sqs", "list-dead-letter-source-queues", "--queue-url", dead)
+        check("Steps" in json.loads(sources)["queueUrls"][0], "AWS's tools find where it came from")
+        arn = rig.stack.outputs()["DeadSteps"]
+        rig.stack.tool("aws", "sqs", "start-message-move-task", "--source-arn", arn)
+        within(30, "it is sent back", lambda: depth(rig, "StepsDead") == 0)
+        within(60, "and buried again, since nothing has changed", lambda: depth(rig, "StepsDead") == 1)
+        check(True, "a dead letter is sent back by one command, and buried again while it is still poison")
+        sqs.purge_queue(QueueUrl=dead)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=steps, Attributes=usual)
+
+
+def update(rig: Rig, packaged, parameters: dict[str, str]):
+    """A parameter changes; what was made stays."""
+    before = {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}
+    rig.stack.deploy(packaged, parameters | {"BudgetUsd": "0.25", "LogLevel": "debug"})
+    check(rig.stack.resources() == rig.resources, "an update replaces nothing")
+    job = rig.api.submit(ARTICLE, "updated tea")
+    check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
+    check(rig.api.ended(job)["status"] == "completed", "and work")
+    check(before < {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}, "jobs of before are there")
+
+
+def delete(rig: Rig, packaged, parameters: dict[str, str]):
+    """By default what was made outlives the stack; who says so gets rid of it, too."""
+    rig.stack.deploy(packaged, parameters | {"DataPolicy": "Delete", "DeletionProtection": "false"})
+    bucket = rig.resources["Bucket"]
+    rig.stack.tool("aws", "s3", "rm", "--recursive", "--only-show-errors", f"s3://{bucket}")
+    rig.stack.delete()
+    try:
+        rig.stack.client("dynamodb").describe_table(TableName=rig.resources["Table"])
+        gone = False
+    except ClientError as error:
+        gone = error.response["Error"]["Code"] == "ResourceNotFoundException"
+    check(gone, "the stack is gone, and its table with it")
+    names = [each["FunctionName"] for each in rig.stack.client("lambda").list_functions()["Functions"]]
+    check(names == [], "no function is left", names)
+
+    rig.stack.deploy(packaged, parameters | {"DeletionProtection": "false"})
+    kept = rig.stack.resources()
+    rig.stack.delete()
+    table = rig.stack.client("dynamodb").describe_table(TableName=kept["Table"])["Table"]
+    check(table["TableStatus"] == "ACTIVE", "by default the table outlives its stack")
+    rig.stack.client("s3").head_bucket(Bucket=kept["Bucket"])
+    check(True, "and so does the bucket")
