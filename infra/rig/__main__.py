@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -49,14 +50,14 @@ def deploy(stack: Stack, models: Models, zips: dict[str, Path]) -> Path:
     return packaged
 
 
-def work(arguments: argparse.Namespace, emulator: Emulator, models: Models, cli: Path, zips: dict[str, Path]):
-    stack = Stack(emulator, arguments.work, NAME)
+def work(stack: Stack, models: Models, cli: Path, zips: dict[str, Path]):
     with Step("lint"):
         lint(stack)
     with Step("deploy"):
         packaged = deploy(stack, models, zips)
-    rig = journeys.Rig(stack, models, cli, arguments.work)
-    journeys.tls_only(rig)
+    rig = journeys.Rig(stack, models, cli)
+    with Step("TLS"):
+        denied.tls_only(rig)
     with Step("a key, a job and its files, by the command line alone"):
         journeys.by_command_line(rig)
     with Step("a job by HTTP, its events, its files"):
@@ -75,19 +76,29 @@ def work(arguments: argparse.Namespace, emulator: Emulator, models: Models, cli:
         endings.delete(rig, packaged, parameters(models))
 
 
+def run_of(arguments: argparse.Namespace) -> Path:
+    """The folder of this run; what the last one left in it is gone."""
+    return arguments.work / "run"
+
+
 def run(arguments: argparse.Namespace):
+    shutil.rmtree(run_of(arguments), ignore_errors=True)
     target = Path(os.environ["CARGO_TARGET_DIR"])
     with Step("build"):
         folder = arguments.bootstraps or bootstraps.build(target)
         cli = arguments.cli or bootstraps.build_cli(target)
     with Step("pack"):
-        zips = bootstraps.packed(folder, arguments.work / "zips")
+        zips = bootstraps.packed(folder, run_of(arguments) / "zips")
     models = Models()
     try:
         with Step("start the emulator"):
-            emulator = Emulator(arguments.work, auth=True)
+            emulator = Emulator(arguments.work / "emulator" / "bin" / "ministack", run_of(arguments), auth=True)
         try:
-            work(arguments, emulator, models, cli, zips)
+            stack = Stack(emulator, arguments.work / "tools" / "bin", run_of(arguments), NAME)
+            try:
+                work(stack, models, cli, zips)
+            finally:
+                stack.write_logs()
         finally:
             emulator.stop()
     finally:
@@ -104,7 +115,7 @@ def main() -> int:
     try:
         run(arguments)
     except Failed as failed:
-        complain(f"the rig failed: {failed}\nthe emulator's log is {arguments.work / 'emulator.log'}")
+        complain(f"the rig failed: {failed}\nlogs are in {run_of(arguments)}")
         return 1
     except subprocess.SubprocessError as failed:
         complain(f"the rig failed: {failed}")

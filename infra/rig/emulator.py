@@ -42,14 +42,14 @@ def children(pid: int) -> list[int]:
 class Emulator:
     """Serves AWS's services on a port of 127.0.0.1. With `auth` the policies of users and roles hold."""
 
-    def __init__(self, work: Path, auth: bool = False):
-        self.folder = work / "emulated"
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, program: Path, run: Path, auth: bool = False):
+        self.folder = run / "emulated"
+        self.folder.mkdir(parents=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = open(work / "emulator.log", "wb")
+        self.log = open(run / "emulator.log", "wb")
         self.process = subprocess.Popen(
-            [work / "emulator" / "bin" / "ministack"],
+            [program],
             env=self._environment(auth),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

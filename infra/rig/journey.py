@@ -129,7 +129,7 @@ class Api:
         """All events up to the end of the job, which come a little later than the end itself."""
         ends = time.monotonic() + seconds
         while True:
-            page = self.get(f"/v1/jobs/{job}/events?limit=1000")
+            page = self.get(f"/v1/jobs/{job}/events?limit=500")
             if page["ended"]:
                 return page["events"]
             if time.monotonic() > ends:

@@ -1,5 +1,6 @@
 """The template, deployed by the tools that users have."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -16,9 +17,8 @@ TOOL_S = 300
 class Stack:
     """A stack of the template in the emulator."""
 
-    def __init__(self, emulator: Emulator, work: Path, name: str):
-        self.emulator, self.work, self.name = emulator, work, name
-        self.tools = work / "tools" / "bin"
+    def __init__(self, emulator: Emulator, tools: Path, run: Path, name: str):
+        self.emulator, self.tools, self.run, self.name = emulator, tools, run, name
 
     def client(self, service: str, **more):
         """A client with the owner's credentials."""
@@ -51,7 +51,7 @@ class Stack:
         text, count = re.subn(r"CodeUri: functions/(\w+)", lambda found: f"CodeUri: {zips[found[1]]}", template.read_text())
         if count != len(zips):
             raise Failed(f"the template has {count} functions, built are {len(zips)}")
-        prepared, packaged = self.work / "prepared.yaml", self.work / "packaged.yaml"
+        prepared, packaged = self.run / "prepared.yaml", self.run / "packaged.yaml"
         prepared.write_text(text)
         self.client("s3").create_bucket(Bucket=CODE_BUCKET)
         self.tool(
@@ -69,6 +69,20 @@ class Stack:
             "--parameter-overrides", *[f"{name}={value}" for name, value in parameters.items()],
         )
         self._count_concurrency()
+        self._allow_batches()
+
+    def _allow_batches(self):
+        """AWS has one permission for sending to a queue, `sqs:SendMessage`; the emulator wants another one for batches.
+        Who may do the one gets the other, on the same queues."""
+        iam = self.client("iam")
+        for name in [physical for logical, physical in self.resources().items() if logical.endswith("Role")]:
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                sends = [each for each in document["Statement"] if each["Action"] == "sqs:SendMessage"]
+                also = [each | {"Action": "sqs:SendMessageBatch", "Sid": f"{each['Sid']}Batches"} for each in sends]
+                if also and policy != "batches":
+                    own = json.dumps({"Version": "2012-10-17", "Statement": also})
+                    iam.put_role_policy(RoleName=name, PolicyName="batches", PolicyDocument=own)
 
     def _count_concurrency(self):
         """AWS makes a number of a mapping's `ScalingConfig` that comes from a parameter; the emulator keeps it as text,
@@ -88,6 +102,15 @@ class Stack:
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         found = [resource for page in pages for resource in page["StackResourceSummaries"]]
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+    def write_logs(self):
+        """What the functions logged, into a file of the run."""
+        logs = self.client("logs")
+        with open(self.run / "functions.log", "w") as file:
+            for group in logs.describe_log_groups()["logGroups"]:
+                pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+                for event in (event for page in pages for event in page["events"]):
+                    file.write(f"{group['logGroupName'].rsplit('/', 1)[-1]} {event['message'].strip()}\n")
 
     def delete(self):
         """Deletes the stack and waits for it."""

@@ -39,6 +39,15 @@ def is_denied(call) -> bool:
     return False
 
 
+def tls_only(rig: Rig):
+    """The bucket's policy refuses whoever comes without TLS, as all do here: it is seen, and taken away."""
+    role, bucket = Role(rig, "Step"), rig.resources["Bucket"]
+    put = lambda: role.s3.put_object(Bucket=bucket, Key="jobs/nobody/x", Body=b"x")
+    check(is_denied(put), "the bucket refuses a request without TLS")
+    rig.stack.client("s3").delete_bucket_policy(Bucket=bucket)
+    check(not is_denied(put), "and nothing else keeps the request from it")
+
+
 def roles(rig: Rig):
     """Every function did its work with its own role in the journeys before; here is what that role may not do."""
     twins = 0
@@ -77,7 +86,7 @@ def calls(rig: Rig) -> dict[str, list]:
     send = lambda queue: lambda role: role.sqs.send_message(QueueUrl=queue, MessageBody="{}", DelaySeconds=900)
     receive = lambda queue: lambda role: role.sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)
     depth = lambda queue: lambda role: role.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
-    secret = lambda name: lambda role: role.ssm.get_parameters(Names=[name], WithDecryption=True)
+    secret = lambda name: lambda role: role.ssm.get_parameter(Name=name, WithDecryption=True)
     scripted, others = "/convoke/scripted", "/convoke/others"
     rig.stack.client("ssm").put_parameter(Name=others, Value="x", Type="SecureString", Overwrite=True)
     return {

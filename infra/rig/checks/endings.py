@@ -1,6 +1,5 @@
 """What comes twice, what can't be read, and how a stack changes and goes."""
 
-import json
 import time
 
 from botocore.exceptions import ClientError
@@ -43,7 +42,7 @@ def stream_again(rig: Rig):
 
 
 def poison(rig: Rig):
-    """A message that is no bell: it is tried, buried, looked at, and sent back by AWS's own command."""
+    """A message that is no bell: it is tried, buried, and sent back as `aws sqs start-message-move-task` does."""
     sqs, steps, dead = rig.stack.client("sqs"), rig.resources["Steps"], rig.resources["StepsDead"]
     usual = sqs.get_queue_attributes(QueueUrl=steps, AttributeNames=["VisibilityTimeout"])["Attributes"]
     # Five deliveries, an hour and a half apart, would be a long wait.
@@ -54,10 +53,9 @@ def poison(rig: Rig):
         check(rig.api.ended(job)["status"] == "completed", "a job beside it goes on")
         within(60, "it is buried", lambda: depth(rig, "StepsDead") == 1)
         note("five deliveries, then the dead-letter queue")
-        sources = rig.stack.tool("aws", "sqs", "list-dead-letter-source-queues", "--queue-url", dead)
-        check("Steps" in json.loads(sources)["queueUrls"][0], "AWS's tools find where it came from")
-        arn = rig.stack.outputs()["DeadSteps"]
-        rig.stack.tool("aws", "sqs", "start-message-move-task", "--source-arn", arn)
+        sources = sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"]
+        check(sources == [steps], "SQS knows where it came from", sources)
+        sqs.start_message_move_task(SourceArn=rig.stack.outputs()["DeadSteps"])
         within(30, "it is sent back", lambda: depth(rig, "StepsDead") == 0)
         within(60, "and buried again, since nothing has changed", lambda: depth(rig, "StepsDead") == 1)
         check(True, "a dead letter is sent back by one command, and buried again while it is still poison")

@@ -5,8 +5,6 @@ import subprocess
 import time
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from .. import model
 from ..journey import ARTICLE, FAN, Api, ask
 from ..model import Models
@@ -21,8 +19,8 @@ CLI_S = 120
 class Rig:
     """What checks work with."""
 
-    def __init__(self, stack: Stack, models: Models, cli: Path, work: Path):
-        self.stack, self.models, self.cli, self.work = stack, models, cli, work
+    def __init__(self, stack: Stack, models: Models, cli: Path):
+        self.stack, self.models, self.cli, self.folder = stack, models, cli, stack.run / "user"
         self.resources = stack.resources()
         # The emulator has no DNS: this path leads where the URL of the API does.
         api = stack.outputs()["Url"].split("//")[1].split(".")[0]
@@ -35,42 +33,30 @@ class Rig:
 
     def convoke(self, *arguments: str) -> str:
         """Runs the command line as the stack's owner does; answers what it prints."""
-        environment = self.stack.emulator.client_environment() | {"HOME": str(self.work / "home"), "NO_PROXY": "*"}
+        environment = self.stack.emulator.client_environment() | {"HOME": str(self.folder), "NO_PROXY": "*"}
         run = subprocess.run(
-            [self.cli, *arguments], env=environment, cwd=self.work, capture_output=True, text=True, timeout=CLI_S
+            [self.cli, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True, timeout=CLI_S
         )
         if run.returncode:
             raise Failed(f"convoke {' '.join(arguments[:3])} ends with {run.returncode}: {run.stdout}{run.stderr}")
         return run.stdout
 
 
-def tls_only(rig: Rig):
-    """The bucket's policy refuses whoever comes without TLS, as the emulator's clients do: it is seen, and taken away."""
-    s3, bucket = rig.stack.client("s3"), rig.resources["Bucket"]
-    try:
-        s3.put_object(Bucket=bucket, Key="jobs/nobody/x", Body=b"x")
-        refused = False
-    except ClientError as error:
-        refused = error.response["Error"]["Code"] == "AccessDenied"
-    check(refused, "the bucket refuses a request without TLS")
-    s3.delete_bucket_policy(Bucket=bucket)
-
-
 def by_command_line(rig: Rig):
     """Deploy -> key -> job -> files, without a request of one's own."""
-    (rig.work / "home").mkdir(exist_ok=True)
+    rig.folder.mkdir()
     rig.key = rig.convoke("keys", "create", "rig", "--stack", rig.stack.name).strip()
     check(rig.key.startswith("cvk_"), "convoke keys create --stack makes a key")
     listed = rig.convoke("keys", "list", "--stack", rig.stack.name)
     check(rig.key[:10] in listed, "convoke keys list --stack shows it")
-    flow, out = rig.work / "article.json", rig.work / "made"
+    flow, out = rig.folder / "article.json", rig.folder / "made"
     flow.write_text(json.dumps(ARTICLE))
     began = time.monotonic()
     told = rig.convoke(
         "run", "--flow", str(flow), "--input", "topic=tea", "--out", str(out), "--json", "--url", rig.url, "--key", rig.key
     )
     note(f"the job took {time.monotonic() - began:.1f} s, cold starts in it")
-    check(json.loads(told)["status"] == "completed", "convoke run works on the stack and exits with 0", told)
+    check(json.loads(told)["job"]["status"] == "completed", "convoke run works on the stack and exits with 0", told)
     check((out / "texts/final.md").read_text().strip() == model.FINAL, "its files are on the disk", list(out.iterdir()))
     bearers = {bearer for bearer, _ in rig.models.requests}
     check(bearers == {f"Bearer {model.KEY}"}, "steps call the model with the key that only SSM has")

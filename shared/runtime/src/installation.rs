@@ -61,10 +61,8 @@ pub fn parameter_of_stack(stack: &str) -> String {
 pub async fn find(stack: &str) -> Result<Installation, FindError> {
     let unread = |source| FindError::Unread { stack: stack.to_owned(), source };
     let aws = aws().await;
-    let name = parameter_of_stack(stack);
     let ssm = Ssm::new(&aws, &ProcessEnv).map_err(unread)?;
-    let text = ssm.values(vec![name.clone()]).await.map_err(unread)?.remove(&name);
-    let text = text.ok_or_else(|| unread(SsmError::Missing(vec![name])))?;
+    let text = ssm.value(&parameter_of_stack(stack)).await.map_err(unread)?;
     let (url, stores) = read(&text).map_err(|detail| FindError::Unknown { stack: stack.to_owned(), detail })?;
     Ok(Installation { url, stores, clients: Clients::new(&aws) })
 }

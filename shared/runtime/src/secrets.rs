@@ -24,14 +24,16 @@ pub fn named(strings: &dyn Strings) -> BTreeMap<&'static str, String> {
     SECRETS.into_iter().filter(is_unset).filter_map(named).collect()
 }
 
-/// The same with their values; all in one request. [`SsmError::Missing`] names what isn't there.
+/// The same with their values. [`SsmError::Missing`] names what isn't there.
 pub async fn fetched(
     ssm: &Ssm,
     named: &BTreeMap<&'static str, String>,
 ) -> Result<BTreeMap<&'static str, String>, SsmError> {
-    let values = ssm.values(named.values().cloned().collect()).await?;
-    let value = |(&name, parameter): (&&'static str, &String)| Some((name, values.get(parameter)?.clone()));
-    Ok(named.iter().filter_map(value).collect())
+    let mut values = BTreeMap::new();
+    for (&name, parameter) in named {
+        values.insert(name, ssm.value(parameter).await?);
+    }
+    Ok(values)
 }
 
 /// Settings, and secrets beside them.

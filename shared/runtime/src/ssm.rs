@@ -1,9 +1,8 @@
-//! Reading parameters of SSM, by one signed request.
+//! Reading parameters of SSM, by a signed request each.
 //!
 //! Not the SDK's client: it has 140 operations, and this takes one, of a function that starts cold. Signing, credentials,
 //! region and endpoint are the SDK's all the same.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -16,10 +15,8 @@ use serde_json::json;
 
 use crate::config::Strings;
 
-const TARGET: &str = "AmazonSSM.GetParameters";
+const TARGET: &str = "AmazonSSM.GetParameter";
 const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
-/// Most parameters of a request.
-const NAMES_MAX: usize = 10;
 /// How often a request is made at most that got no answer, or one that passes.
 const TRIES: u32 = 3;
 /// Before the second try; doubled before each further one.
@@ -45,8 +42,10 @@ pub enum SsmError {
     #[error("SSM doesn't answer")]
     Unreachable(#[source] reqwest::Error),
     /// SSM refuses, or is in trouble after all tries.
-    #[error("SSM answers {status}: {detail}")]
+    #[error("SSM answers {status} for {parameter}: {detail}")]
     Refused {
+        /// What was asked for.
+        parameter: String,
         /// The status.
         status: u16,
         /// Its code and message.
@@ -55,16 +54,16 @@ pub enum SsmError {
     /// An answer that can't be read.
     #[error("SSM's answer can't be read")]
     Unreadable(#[source] serde_json::Error),
-    /// There are no such parameters. Final.
-    #[error("SSM has no parameter {}", .0.join(", "))]
-    Missing(Vec<String>),
+    /// There is no such parameter. Final.
+    #[error("SSM has no parameter {0}")]
+    Missing(String),
 }
 
 impl SsmError {
     fn passes(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Refused { status, detail } => *status >= 500 || detail.contains("Throttling"),
+            Self::Refused { status, detail, .. } => *status >= 500 || detail.contains("Throttling"),
             _ => false,
         }
     }
@@ -81,16 +80,12 @@ pub struct Ssm {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
-    #[serde(default)]
-    parameters: Vec<Parameter>,
-    #[serde(default)]
-    invalid_parameters: Vec<String>,
+    parameter: Parameter,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Parameter {
-    name: String,
     value: String,
 }
 
@@ -112,43 +107,36 @@ impl Ssm {
         Ok(Self { aws: aws.clone(), region, endpoint, http })
     }
 
-    /// The values of parameters, decrypted, by name. All are there, or it is [`SsmError::Missing`].
-    pub async fn values(&self, names: Vec<String>) -> Result<BTreeMap<String, String>, SsmError> {
-        let mut values = BTreeMap::new();
-        for names in names.chunks(NAMES_MAX) {
-            let Answer { parameters, invalid_parameters } = self.get(names).await?;
-            if !invalid_parameters.is_empty() {
-                return Err(SsmError::Missing(invalid_parameters));
-            }
-            values.extend(parameters.into_iter().map(|parameter| (parameter.name, parameter.value)));
-        }
-        Ok(values)
-    }
-
-    async fn get(&self, names: &[String]) -> Result<Answer, SsmError> {
-        let body = json!({ "Names": names, "WithDecryption": true }).to_string();
+    /// A parameter's value, decrypted. [`SsmError::Missing`] where there is none.
+    pub async fn value(&self, name: &str) -> Result<String, SsmError> {
         let mut pause = PAUSE;
         for _ in 1..TRIES {
-            match self.ask(&body).await {
+            match self.ask(name).await {
                 Err(error) if error.passes() => tracing::warn!(error = &error as &dyn std::error::Error, "once more"),
                 done => return done,
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        self.ask(&body).await
+        self.ask(name).await
     }
 
-    async fn ask(&self, body: &str) -> Result<Answer, SsmError> {
-        let answer = self.http.execute(self.signed(body).await?).await.map_err(SsmError::Unreachable)?;
+    async fn ask(&self, name: &str) -> Result<String, SsmError> {
+        let body = json!({ "Name": name, "WithDecryption": true }).to_string();
+        let answer = self.http.execute(self.signed(&body).await?).await.map_err(SsmError::Unreachable)?;
         let status = answer.status();
         let text = answer.text().await.map_err(SsmError::Unreachable)?;
         if status.is_success() {
-            return serde_json::from_str(&text).map_err(SsmError::Unreadable);
+            let Answer { parameter } = serde_json::from_str(&text).map_err(SsmError::Unreadable)?;
+            return Ok(parameter.value);
         }
         let problem = serde_json::from_str(&text).unwrap_or(Problem { code: String::new(), message: String::new() });
         let code = problem.code.rsplit('#').next().unwrap_or_default();
-        Err(SsmError::Refused { status: status.as_u16(), detail: format!("{code}: {}", problem.message) })
+        if code == "ParameterNotFound" {
+            return Err(SsmError::Missing(name.to_owned()));
+        }
+        let detail = format!("{code}: {}", problem.message);
+        Err(SsmError::Refused { parameter: name.to_owned(), status: status.as_u16(), detail })
     }
 
     async fn signed(&self, body: &str) -> Result<reqwest::Request, SsmError> {

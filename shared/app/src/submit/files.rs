@@ -1,6 +1,7 @@
 //! Uploads that a submission names in `input.files` become the job's own: copied under its prefix, and described in its
 //! input so that templates can show them.
 
+use bytes::Bytes;
 use convoke_api::flow::FlowIssue;
 use convoke_domain::ids::JobKey;
 use serde_json::{Map, Value, json};
@@ -56,25 +57,34 @@ impl Platform {
             let Some(place) = input.pointer_mut(&format!("/files/{index}")) else { continue };
             let from = BlobKey::of_upload(&key.tenant, place.as_str().unwrap_or_default());
             let to = input_file(key, *index);
-            if !self.ports.blobs.copy(&from, &to).await? {
+            let Some(Taken { text }) = self.take(&from, &to, upload, texts_left).await? else {
                 issues.push(missing(*index));
                 continue;
-            }
-            let text = self.text(&to, upload, texts_left).await?;
+            };
             texts_left -= text.as_ref().map_or(0, |text| text.len() as u64);
             *place = described(upload, text);
         }
         Ok(issues)
     }
 
-    async fn text(&self, key: &BlobKey, upload: &Upload, left: u64) -> Result<Option<String>, Failure> {
+    /// Nothing where there is no such upload.
+    async fn take(&self, from: &BlobKey, to: &BlobKey, upload: &Upload, left: u64) -> Result<Option<Taken>, Failure> {
+        let blobs = &self.ports.blobs;
         if upload.bytes > TEXT_BYTES_MAX.min(left) {
-            return Ok(None);
+            return Ok(blobs.copy(from, to).await?.then_some(Taken { text: None }));
         }
-        let Some(bytes) = self.ports.blobs.get(key).await? else { return Ok(None) };
+        // Read once and stored, so that the text is the file's, whoever puts the upload again meanwhile.
+        let Some(bytes) = blobs.get(from).await? else { return Ok(None) };
+        blobs.put(to, Bytes::clone(&bytes), &upload.media_type).await?;
         let fits = bytes.len() as u64 <= TEXT_BYTES_MAX.min(left);
-        Ok(String::from_utf8(bytes.into()).ok().filter(|_| fits))
+        Ok(Some(Taken { text: String::from_utf8(bytes.into()).ok().filter(|_| fits) }))
     }
+}
+
+/// An upload that a job has taken over.
+struct Taken {
+    /// What it says, where it is a short text.
+    text: Option<String>,
 }
 
 /// Where a job's input file is stored.
