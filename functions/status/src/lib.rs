@@ -43,13 +43,19 @@ pub fn router_with(platform: Platform, sleeper: Arc<dyn Sleeper>) -> Router {
 }
 
 /// Paths of other functions. With a method that those don't take a request comes here, as do all that no route takes.
-const ELSEWHERE: [(&str, MethodFilter); 6] = [
+const ELSEWHERE: [(&str, MethodFilter); 12] = [
     ("/v1/uploads", MethodFilter::POST),
     ("/v1/jobs/{id}/artifacts", MethodFilter::GET),
     ("/v1/jobs/{id}/artifacts/{*path}", MethodFilter::GET),
     ("/v1/jobs/{id}/archive", MethodFilter::GET),
     ("/v1/jobs/{id}/cancel", MethodFilter::POST),
     ("/v1/jobs/{id}/retry", MethodFilter::POST),
+    ("/v1/schedules", MethodFilter::GET.or(MethodFilter::POST)),
+    ("/v1/schedules/{id}", MethodFilter::GET.or(MethodFilter::DELETE)),
+    ("/v1/schedules/{id}/pause", MethodFilter::POST),
+    ("/v1/schedules/{id}/resume", MethodFilter::POST),
+    ("/v1/schedules/{id}/run", MethodFilter::POST),
+    ("/v1/schedules/{id}/runs", MethodFilter::GET),
 ];
 
 /// Only where the API's routes lead here what belongs elsewhere.

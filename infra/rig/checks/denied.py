@@ -110,12 +110,15 @@ def calls(rig: Rig) -> dict[str, list]:
         "Control": [
             ("ring for a step", send(steps), "take a bell away", receive(steps)),
             ("put a retry's input", write("jobs/nobody/x"), "delete one", remove("jobs/nobody/x")),
+            ("delete a schedule", drop(KEY), "look at everything", scan),
+            ("put a schedule's inputs", write("schedules/nobody/x"), "put an upload", write("uploads/nobody/x")),
         ],
         "Step": [
             ("read its key of the model's provider", secret(scripted), "read another secret", secret(others)),
             ("put a result", put(KEY), "delete one", drop(KEY)),
             ("answer a bell", receive(solo), "read dead letters", receive(names["StepsDead"])),
             ("put a file", write("jobs/nobody/x"), "delete one", remove("jobs/nobody/x")),
+            ("read a schedule's inputs", read("schedules/nobody/x"), "write them", write("schedules/nobody/x")),
         ],
         "Notify": [
             ("bury a record", send(dead), "ring for a step", send(steps)),
@@ -126,5 +129,6 @@ def calls(rig: Rig) -> dict[str, list]:
             ("look for what is due", due("GSI2", "gpk2"), "list a tenant's jobs", due("GSI1", "gpk1")),
             ("ask how deep the queue is", depth(steps), "take a bell away", receive(steps)),
             ("read a flow", read("jobs/nobody/x"), "read a secret", secret(scripted)),
+            ("put a job", put(KEY), "delete one", drop(KEY)),
         ],
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::PortError;
 
-/// Key of an object: `jobs/tenant/job/hash` or `uploads/tenant/id`. Neither length nor characters of a path matter; what
+/// Key of an object: `jobs/tenant/job/hash`, `schedules/tenant/id` or `uploads/tenant/id`. Neither length nor characters of a path matter; what
 /// is kept and what goes after days stand apart, so that permissions and lifecycle rules tell them apart by prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -35,7 +35,7 @@ impl BlobKey {
 
     /// The key of a schedule's inputs.
     pub fn of_schedule(tenant: &TenantId, schedule: &str) -> Self {
-        Self(format!("{tenant}/schedules/{schedule}"))
+        Self(format!("schedules/{tenant}/{schedule}"))
     }
 
     /// The key as text.
