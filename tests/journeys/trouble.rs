@@ -241,5 +241,7 @@ async fn the_cap_holds_for_fifty_steps_at_once() {
     let id = job["id"].as_str().expect("an id");
     let parts = served.artifacts(id).await.iter().filter(|file| file["step"] != "(finish)").count();
     assert_eq!(parts, calls, "what was paid for is delivered");
+    assert_eq!(served.archive(id).await.len(), parts + 2, "with the report and the tree");
+    assert!(served.text(id, "REPORT.md").await.contains("failed (budget_exhausted)"));
     served.stop().await;
 }

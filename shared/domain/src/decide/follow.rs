@@ -51,9 +51,13 @@ fn bells(graph: &Graph, group: &Group, slot: SlotId) -> Vec<SlotId> {
     let funds = group.left.usd > 0 && group.left.tokens > 0;
     for (&id, waiting) in &group.run {
         let own = id == slot && rings_itself(waiting);
-        if own || (waiting.claim.is_none() && waiting.wait == Wait::Funds && funds) {
+        if own || (waits_for_funds(waiting) && funds) {
             bells.push(id);
         }
+    }
+    if bells.is_empty() && !group.has_claims() {
+        // Nobody is left to bring the money that they wait for: one of them finds out whether there is any.
+        bells.extend(group.run.iter().find(|(_, waiting)| waits_for_funds(waiting)).map(|(&id, _)| id));
     }
     let bit = bit_of_thread(group, slot);
     let before = bit.map(|bit| without(&group.done, bit));
@@ -61,6 +65,10 @@ fn bells(graph: &Graph, group: &Group, slot: SlotId) -> Vec<SlotId> {
     let is_ready = ready::unstarted(graph, group, &group.done);
     bells.extend(is_ready.into_iter().filter(|id| !was_ready.contains(id)));
     bells
+}
+
+fn waits_for_funds(slot: &Slot) -> bool {
+    slot.claim.is_none() && slot.wait == Wait::Funds
 }
 
 fn rings_itself(slot: &Slot) -> bool {
