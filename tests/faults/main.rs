@@ -3,6 +3,8 @@
 
 mod books;
 mod client;
+mod clock;
 mod deliveries;
+mod fail_points;
 mod shapes;
 mod storms;

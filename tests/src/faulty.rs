@@ -9,7 +9,7 @@
 mod index;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,15 @@ struct Shared {
     on: AtomicBool,
     storms: Mutex<BTreeMap<&'static str, (Kind, u64)>>,
     hits: Mutex<Vec<Hit>>,
+    fail_point: Option<FailPoint>,
+}
+
+/// Where a process ends.
+#[derive(Debug)]
+struct FailPoint {
+    operation: String,
+    about: String,
+    left: AtomicU64,
 }
 
 /// A request that went wrong.
@@ -92,12 +101,17 @@ impl Hit {
 impl Faults {
     /// Those of a seed, off.
     pub fn new(seed: u64, rates: Rates) -> Self {
+        Self::with(seed, rates, None)
+    }
+
+    fn with(seed: u64, rates: Rates, fail_point: Option<FailPoint>) -> Self {
         let shared = Shared {
             rates,
             dice: Dice::new(seed),
             on: AtomicBool::new(false),
             storms: Mutex::default(),
             hits: Mutex::default(),
+            fail_point,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -105,6 +119,12 @@ impl Faults {
     /// Nothing ever goes wrong.
     pub fn none() -> Self {
         Self::new(0, Rates::default())
+    }
+
+    /// Ends this process, wherever else it is, instead of sending the `nth` request of that operation with this text in it.
+    pub fn fatal(operation: &str, about: &str, nth: u64) -> Self {
+        let (operation, about) = (operation.to_owned(), about.to_owned());
+        Self::with(0, Rates::default(), Some(FailPoint { operation, about, left: AtomicU64::new(nth) }))
     }
 
     /// From now on requests go wrong.
@@ -138,10 +158,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl FailPoint {
+    fn is_reached(&self, seen: &Seen) -> bool {
+        let fits = seen.operation == self.operation && seen.body.to_string().contains(&self.about);
+        fits && self.left.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+}
+
 impl Shared {
     fn meddle(&self, service: Service, seen: &Seen) -> Meddling {
         if !self.on.load(Ordering::SeqCst) {
             return Meddling::Pass;
+        }
+        if self.fail_point.as_ref().is_some_and(|point| point.is_reached(seen)) {
+            std::process::abort();
         }
         if let Some(kind) = self.draw(service) {
             let said = format!("{} {}", seen.uri, seen.body);

@@ -64,9 +64,9 @@ impl Served {
     /// The same with settings beside those that name the model.
     pub async fn with(script: impl Script, more: &[(&str, &str)]) -> Self {
         let (models, folder) = (ScriptedServer::start(script).await, tempfile::tempdir().expect("a folder"));
-        let settings = settings(&models, more);
+        let settings = settings(&models.base_url(), more);
         let options = LocalOptions {
-            data_dir: folder.path().join("data"),
+            data_dir: data_dir(&folder),
             cache_dir: folder.path().join("cache"),
             port: 0,
             model: None,
@@ -81,7 +81,12 @@ impl Served {
     /// The same with something between its parts.
     pub async fn rigged(script: impl Script, more: &[(&str, &str)], rigging: Rigging) -> Self {
         let (models, folder) = (ScriptedServer::start(script).await, tempfile::tempdir().expect("a folder"));
-        let rigged = Rigged::start(&folder.path().join("data"), &settings(&models, more), rigging).await;
+        Self::rigged_over(models, folder, more, rigging).await
+    }
+
+    /// The same over what an earlier one left in a folder, with the model's provider that it had.
+    pub async fn rigged_over(models: ScriptedServer, folder: TempDir, more: &[(&str, &str)], rigging: Rigging) -> Self {
+        let rigged = Rigged::start(&data_dir(&folder), &settings(&models.base_url(), more), rigging).await;
         Self { models, site: Site::Rigged(Box::new(rigged)), client: client(), folder }
     }
 
@@ -103,7 +108,7 @@ impl Served {
 
     /// Its data folder.
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        data_dir(&self.folder)
     }
 
     fn platform(&self) -> &Platform {
@@ -116,7 +121,7 @@ impl Served {
     fn address(&self) -> (&str, &str) {
         match &self.site {
             Site::Whole(local) => (&local.url, &local.key),
-            Site::Rigged(rigged) => (&rigged.url, &rigged.key),
+            Site::Rigged(rigged) => rigged.address(),
         }
     }
 
@@ -257,10 +262,14 @@ impl Served {
     }
 }
 
-/// Settings that name the model, and more.
-fn settings(models: &ScriptedServer, more: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let base_url = models.base_url();
-    let named = [("CONVOKE_MODEL", MODEL), ("OPENAI_API_KEY", "sk-scripted"), ("OPENAI_BASE_URL", &base_url)];
+/// The data folder in a folder of a test.
+pub fn data_dir(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+/// Settings that name the model behind a URL, and more.
+pub fn settings(base_url: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let named = [("CONVOKE_MODEL", MODEL), ("OPENAI_API_KEY", "sk-scripted"), ("OPENAI_BASE_URL", base_url)];
     named.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 

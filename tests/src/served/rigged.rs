@@ -77,9 +77,9 @@ pub struct Rigged {
     pub clients: Clients,
     /// What its services are called.
     pub stores: Stores,
-    pub(super) platform: Platform,
-    pub(super) url: String,
-    pub(super) key: String,
+    platform: Platform,
+    url: String,
+    key: String,
     faulty: Clients,
     host: Host,
     worker: Option<Host>,
@@ -87,13 +87,15 @@ pub struct Rigged {
 }
 
 impl Rigged {
-    pub(super) async fn start(data_dir: &Path, strings: &BTreeMap<String, String>, rigging: Rigging) -> Self {
+    /// Starts it over a data folder: what an earlier one left there goes on.
+    pub async fn start(data_dir: &Path, strings: &BTreeMap<String, String>, rigging: Rigging) -> Self {
         let Rigging { time, faults, index_lag, models, sources: who } = rigging;
         let stack = Stack::start(StackOptions { clock: Arc::new(time.clone()), ..StackOptions::new(data_dir) });
         let stack = stack.await.expect("a stack");
         let index = LateIndex::new(Arc::new(time.clone()), index_lag);
         let faulty = patient(&stack.clients_through(|service, client| {
-            let client = if service == Service::Table { index.through(client) } else { client };
+            let lags = service == Service::Table && !index_lag.is_zero();
+            let client = if lags { index.through(client) } else { client };
             faults.through(service, client)
         }));
         let stores = resources::ensure(&faulty).await.expect("resources");
@@ -114,6 +116,11 @@ impl Rigged {
         let made = platform.create_key(&TENANT.parse().expect("valid"), "rigged").await.expect("a key");
         let (url, key) = (host.url().expect("it listens"), made.key.expose().to_owned());
         Self { time, clients: stack.clients(), stores, platform, url, key, faulty, host, worker: None, stack }
+    }
+
+    /// Where it listens, and the owner's key.
+    pub fn address(&self) -> (&str, &str) {
+        (&self.url, &self.key)
     }
 
     /// The functions.
