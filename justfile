@@ -2,6 +2,9 @@
 
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
+# the packages of the functions, built without each other's features
+functions := "-p convoke-submit -p convoke-step -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-clock"
+
 # lists the recipes
 default:
     @just --list
@@ -41,3 +44,8 @@ fix:
 # kills a serving process four times while 96 jobs are under way
 kills:
     cargo bench --workspace --bench kills
+
+# what a cold start takes, beside a Python function that makes the same clients
+cold:
+    cargo build --profile lambda {{ functions }}
+    cargo bench --workspace --bench cold

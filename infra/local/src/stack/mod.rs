@@ -211,6 +211,11 @@ impl Stack {
         Some(clients::connect(&self.keys, endpoints, |_| client.clone()))
     }
 
+    /// Where table and queues are served, for processes apart, if [`Sockets::All`] are.
+    pub fn socket_urls(&self) -> Option<(String, String)> {
+        self.sockets.as_ref().map(|sockets| (sockets.table_url.clone(), sockets.queues.url()))
+    }
+
     /// Takes no new request, lets those under way end (2 s), and gives the folder back.
     pub async fn shutdown(self) {
         self.stop.cancel();
