@@ -48,12 +48,24 @@ pub struct Serving {
 impl Serving {
     /// Starts the binary over a data folder, with the model server as its only provider, and waits until it serves.
     pub async fn start(binary: &Path, data: &Path, model_url: &str) -> Self {
-        let mut child = command(binary, data, model_url)
-            .args(["serve", "--port", "0"])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
+        let mut command = command(binary, data, model_url);
+        command.args(["serve", "--port", "0"]);
+        Self::of(command, data).await
+    }
+
+    /// The same on a disk that is full: no file of it grows beyond so many bytes. What it says on standard error goes to
+    /// `log`.
+    pub async fn cramped(binary: &Path, data: &Path, model_url: &str, (bytes_max, log): (u64, &Path)) -> Self {
+        // Without the trap the limit would end the process, which no full disk does.
+        let script = "trap '' XFSZ; exec prlimit --fsize=\"$1\":unlimited \"$2\" serve --port 0";
+        let mut command = command(Path::new("sh"), data, model_url);
+        command.args(["-c", script, "sh", &bytes_max.to_string()]).arg(binary);
+        command.stderr(std::fs::File::create(log).expect("a log"));
+        Self::of(command, data).await
+    }
+
+    async fn of(mut command: Command, data: &Path) -> Self {
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary starts");
         let mut told = BufReader::new(child.stdout.take().expect("piped")).lines();
         let url = async {
             loop {

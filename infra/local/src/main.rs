@@ -15,12 +15,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long work that blocks a thread may keep the process from ending; what it wrote is committed or isn't.
 const THREADS_GRACE: Duration = Duration::from_millis(500);
 
+/// What is logged unless `RUST_LOG` says something else. The SDK complains that it can't close a connection after a server
+/// error; inside this process there is none.
+const LOG: &str = "warn,aws_smithy_runtime::client::http::connection_poisoning=off";
+
 /// Exit code of a program whose reader went away, as shells have it: 128 and the number of SIGPIPE.
 const READER_GONE: i32 = 141;
 
 fn main() -> ExitCode {
     leave_with_reader();
-    telemetry::start(Format::Human, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "warn".to_owned()));
+    telemetry::start(Format::Human, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| LOG.to_owned()));
     let exit = convoke::cli::parse(std::env::args_os()).and_then(run).unwrap_or_else(|failure| {
         if failure.exit != Exit::Done {
             eprintln!("convoke: {failure}");
