@@ -21,6 +21,9 @@ enum Blow {
     KilledAfter,
 }
 
+/// As long as the default says.
+const IN_PLACE_MS: u64 = 60_000;
+
 const BLOWS: [Blow; 3] = [Blow::KilledBefore, Blow::AnswerLost, Blow::KilledAfter];
 
 /// A job of five steps whose calls are counted, and go wrong at these.
@@ -30,7 +33,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(blows: &[(u64, Blow)]) -> Self {
+    fn new(blows: &[(u64, Blow)], in_place_ms: u64) -> Self {
         let calls = Arc::new(AtomicU64::new(0));
         let (count, lost): (_, Vec<u64>) = (
             Arc::clone(&calls),
@@ -42,12 +45,13 @@ impl Scene {
         });
         let mut plan = Plan::calm(1, Shape::Chain(5));
         plan.calm_after_ms = u64::MAX / 2;
+        plan.in_place_ms = in_place_ms;
         Self { world: World::with_faults(plan, faults), calls }
     }
 
     /// Runs to the end, ending all processes at the points that say so; answers how many calls there were.
-    fn play(blows: &[(u64, Blow)]) -> u64 {
-        let Self { mut world, calls } = Self::new(blows);
+    fn play(blows: &[(u64, Blow)], in_place_ms: u64) -> u64 {
+        let Self { mut world, calls } = Self::new(blows, in_place_ms);
         world.begin();
         let mut kills: Vec<(u64, Blow)> = blows.iter().filter(|(_, blow)| *blow != Blow::AnswerLost).copied().collect();
         while !world.is_over() {
@@ -68,23 +72,25 @@ impl Scene {
 
 #[test]
 fn every_single_crash_point() {
-    let calls = Scene::play(&[]);
-    for call in 0..calls {
-        for blow in BLOWS {
-            Scene::play(&[(call, blow)]);
+    for in_place_ms in [IN_PLACE_MS, 0] {
+        let calls = Scene::play(&[], in_place_ms);
+        for call in 0..calls {
+            for blow in BLOWS {
+                Scene::play(&[(call, blow)], in_place_ms);
+            }
         }
     }
 }
 
 #[test]
 fn every_ordered_pair_of_crash_points() {
-    let calls = Scene::play(&[]);
+    let calls = Scene::play(&[], IN_PLACE_MS);
     let mut played = 0_u32;
     for first in 0..calls {
         for second in first..calls {
             for (a, b) in BLOWS.into_iter().flat_map(|a| BLOWS.map(|b| (a, b))) {
                 if first < second || (a, b) == (Blow::KilledBefore, Blow::KilledAfter) {
-                    Scene::play(&[(first, a), (second, b)]);
+                    Scene::play(&[(first, a), (second, b)], IN_PLACE_MS);
                     played += 1;
                 }
             }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub visibility_ms: u64,
     /// Time of an invocation.
     pub invocation_ms: u64,
+    /// How long a worker goes on in place; without it each step is rung.
+    pub in_place_ms: u64,
     /// When faults cease, after the start.
     pub calm_after_ms: u64,
 }
@@ -103,6 +105,8 @@ impl Plan {
             ahead_ms,
             visibility_ms: [10_000, MINUTE_MS, 15 * MINUTE_MS][pick(&dice, 3)],
             invocation_ms: [170_000, 5 * MINUTE_MS, 15 * MINUTE_MS][pick(&dice, 3)],
+            // By the seed, so that others stay what they were.
+            in_place_ms: if seed % 4 == 2 { 0 } else { MINUTE_MS },
             calm_after_ms: (1 + dice.below(40)) * MINUTE_MS,
         }
     }
@@ -128,6 +132,7 @@ impl Plan {
             ahead_ms: vec![0],
             visibility_ms: 15 * MINUTE_MS,
             invocation_ms: 15 * MINUTE_MS,
+            in_place_ms: MINUTE_MS,
             calm_after_ms: 0,
         }
     }

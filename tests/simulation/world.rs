@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use convoke_app::platform::{Compile, Limits, Platform, Ports};
 use convoke_app::ports::Env;
@@ -129,7 +130,8 @@ impl World {
             models: Arc::new(OneModel(self.model.clone())),
             env: Arc::new(self.env.ahead(self.plan.ahead_ms[machine])),
         };
-        Platform::new(ports, Limits::default(), Arc::clone(&self.compile))
+        let limits = Limits { in_place_max: Duration::from_millis(self.plan.in_place_ms), ..Limits::default() };
+        Platform::new(ports, limits, Arc::clone(&self.compile))
     }
 
     /// Runs everything to its end, and checks what has to hold.

@@ -115,6 +115,23 @@ async fn events_whose_answer_is_lost_are_not_numbered_twice() {
 }
 
 #[tokio::test]
+async fn what_a_process_remembers_of_events_may_be_old() {
+    let embedded = EmbeddedTable::start().await;
+    let key = job("acme", 1);
+    let (one, other) = (&embedded.table, embedded.through(meddling(|_| Meddling::Pass)));
+    let change = |ver| (GroupId::Root, ver, NOW_MS, vec![EventKind::Working; 2]);
+    one.append(&key, &[change(1)]).await.expect("up");
+    other.append(&key, &[change(2)]).await.expect("up");
+    other.append(&key, &[change(3)]).await.expect("up");
+    one.append(&key, &[change(2), change(3)]).await.expect("up");
+    one.append(&key, &[change(3), change(4)]).await.expect("up");
+    other.append(&key, &[change(5)]).await.expect("up");
+    let events = one.events(&key, 0, 99).await.expect("up").events;
+    let told: Vec<_> = events.iter().map(|event| (event.seq, event.ver)).collect();
+    assert_eq!(told, (1..=10_u64).map(|seq| (seq, seq.div_ceil(2))).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn keys_that_are_put_off_are_read_again() {
     let embedded = EmbeddedTable::start().await;
     let key = job("acme", 1);

@@ -1,8 +1,8 @@
 //! `Events`: what has happened to a job, numbered without gaps.
 //!
 //! Events stand in pages, each put once under the number of its first event. A page also tells, per group, the last
-//! version whose events are appended up to its end: whoever appends reads the last page, and puts the next one if there
-//! is none. Of two who append at once one finds its page taken and looks again, so that neither two writers nor a repeat
+//! version whose events are appended up to its end: whoever appends reads the last page, unless this process put it, and
+//! puts the next one if there is none. Of two who append at once one finds its page taken and looks again, so that neither two writers nor a repeat
 //! number an event twice; that takes neither a counter nor a transaction, which would cost twice the units.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use super::DynamoTable;
 use super::item::{Fields, Item, document};
 use super::requests::PutOnce;
 use super::schema::{event_sk, job_pk};
+use super::tails::Tail;
 use crate::error::{port_error, refused, unavailable};
 
 const APPEND: &str = "the table (appending events)";
@@ -53,13 +54,20 @@ impl Events for DynamoTable {
         if changes.iter().all(|(.., kinds)| kinds.is_empty()) {
             return Ok(());
         }
-        let mut tail = if is_beginning(changes) { Tail::default() } else { self.tail(key).await? };
+        let mut tail = match self.tails.take(key) {
+            Some(tail) => tail,
+            None if is_beginning(changes) => Tail::default(),
+            None => self.tail(key).await?,
+        };
         let mut overtaken = 0;
         while overtaken < TRIES {
             let page = Page::after(&tail, changes);
-            let Some(first) = page.events.first() else { return Ok(()) };
+            let Some(first) = page.events.first() else {
+                self.tails.put(key, tail);
+                return Ok(());
+            };
             match self.put_once(APPEND, document(job_pk(key), event_sk(first.seq), &page)?).await? {
-                PutOnce::Stored => tail = Tail::of(page),
+                PutOnce::Stored => tail = page.into_tail(),
                 PutOnce::Found(_) => {
                     self.jitter.pause(overtaken).await;
                     overtaken += 1;
@@ -104,7 +112,7 @@ impl DynamoTable {
         let query = self.query(&job_pk(key), &event_sk(1), &event_sk(SEQ_MAX)).scan_index_forward(false).limit(1);
         let last = query.send().await.map_err(|error| port_error(APPEND, error))?;
         match last.items().first() {
-            Some(item) => Ok(Tail::of(Fields::of(item)?.content()?)),
+            Some(item) => Ok(Fields::of(item)?.content::<Page>()?.into_tail()),
             None => Ok(Tail::default()),
         }
     }
@@ -145,20 +153,10 @@ impl Page {
         }
         page
     }
-}
 
-/// Where the events of a job end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tail {
-    /// The last number.
-    seq: u64,
-    /// Per group the last version whose events are appended.
-    seen: BTreeMap<GroupId, u64>,
-}
-
-impl Tail {
-    fn of(page: Page) -> Self {
-        Self { seq: page.events.last().map_or(0, |event| event.seq), seen: page.seen }
+    /// Where the events end with this page.
+    fn into_tail(self) -> Tail {
+        Tail { seq: self.events.last().map_or(0, |event| event.seq), seen: self.seen }
     }
 }
 
@@ -178,7 +176,7 @@ mod tests {
         let page = Page::after(&tail, &changes);
         let numbers: Vec<_> = page.events.iter().map(|event| (event.seq, event.group, event.ver)).collect();
         assert_eq!(numbers, [(8, GroupId::Root, 4), (9, GroupId::Root, 4), (10, fan, 1)]);
-        assert!(Page::after(&Tail::of(page), &changes).events.is_empty());
+        assert!(Page::after(&page.into_tail(), &changes).events.is_empty());
     }
 
     #[test]
@@ -186,9 +184,9 @@ mod tests {
         let changes = [happened(GroupId::Root, 1, 20), happened(GroupId::Root, 2, 13), happened(GroupId::Root, 3, 1)];
         let first = Page::after(&Tail::default(), &changes);
         assert_eq!(first.events.len(), 20);
-        let tail = Tail::of(first);
+        let tail = first.into_tail();
         let second = Page::after(&tail, &changes);
         assert_eq!((second.events.len(), tail.seq), (14, 20));
-        assert!(Page::after(&Tail::of(second), &changes).events.is_empty());
+        assert!(Page::after(&second.into_tail(), &changes).events.is_empty());
     }
 }

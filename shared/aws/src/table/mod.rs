@@ -35,7 +35,7 @@
 //! | schedules and runs that are due | `Query` on `GSI2`, by time | 0.5 ru per 4 KB of keys |
 //! | whose key | `GetItem`, consistent | 1 ru |
 //! | put, delete a key | `TransactWriteItems`: both items | 4 wu |
-//! | append events | `Query` of the last page (not for a job's first ones), `PutItem` of the next if absent, up to 32 events each | 1 ru, 1 wu per KB: about 8 events |
+//! | append events | `Query` of the last page (unless this process put it, or there is none), `PutItem` of the next if absent, up to 32 events each | 1 ru, 1 wu per KB: about 8 events |
 
 mod change;
 mod events;
@@ -51,10 +51,13 @@ mod schema;
 mod steps;
 mod stream;
 mod sweeps;
+mod tails;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+
+use tails::Tails;
 
 use crate::jitter::Jitter;
 pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
@@ -66,11 +69,12 @@ pub struct DynamoTable {
     client: Client,
     table: String,
     jitter: Arc<Jitter>,
+    tails: Arc<Tails>,
 }
 
 impl DynamoTable {
     /// The table of that name (see [`table_definition`]); `seed` draws the pauses between tries.
     pub fn new(client: Client, table: impl Into<String>, seed: u64) -> Self {
-        Self { client, table: table.into(), jitter: Arc::new(Jitter::new(seed)) }
+        Self { client, table: table.into(), jitter: Arc::new(Jitter::new(seed)), tails: Arc::default() }
     }
 }
