@@ -36,7 +36,7 @@ fn main() {
             let size = Size { raw: bytes.len(), zipped: zipped(&bytes) };
             let mut starts = Vec::new();
             for _ in 0..STARTS {
-                starts.push(start(&[bootstrap.clone()], &world.environment(), world.event(function)).await);
+                starts.push(start(std::slice::from_ref(&bootstrap), &world.environment(), world.event(function)).await);
             }
             row(function, Some(&size), &starts);
         }
