@@ -3,11 +3,27 @@
 use super::tree::sources;
 
 /// Types that say whose something is.
-const OF_A_TENANT: [&str; 7] =
-    ["&JobKey", "&TenantId", "&BlobKey", "&Submission", "&KeyRecord", "&[Ring]", "&[(JobKey, Reads)]"];
+const OF_A_TENANT: [&str; 8] = [
+    "&JobKey",
+    "&TenantId",
+    "&BlobKey",
+    "&Submission",
+    "&KeyRecord",
+    "&[Ring]",
+    "&[(JobKey, Reads)]",
+    "&[DeliveryRing]",
+];
 
-/// The exceptions: the sweep looks at all tenants' jobs, a caller's key tells the tenant, a queue's depth is nobody's.
-const OF_NOBODY: [&str; 4] = ["Sweeps::due", "Keys::key", "Schedules::due_schedules", "Bells::depth"];
+/// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules, a caller's key tells the tenant, a queue's
+/// depth and what lies outside are nobody's.
+const OF_NOBODY: [&str; 6] = [
+    "Sweeps::due",
+    "Sweeps::due_deliveries",
+    "Keys::key",
+    "Schedules::due_schedules",
+    "Bells::depth",
+    "Outbound::post",
+];
 
 /// A function of a port: `Trait::name`, and its arguments.
 struct Function {

@@ -50,6 +50,8 @@ on_all! {
     a_put_loser_gets_the_winners
     chunks_come_back
     concurrent_commits_add_up
+    deliveries_are_due_until_they_are_over
+    deliveries_begin_with_their_job
     due_jobs_come_by_time
     due_schedules_come_by_time
     ended_jobs_are_never_due
@@ -71,7 +73,10 @@ on_all! {
     runs_are_kept_newest_first
     schedules_are_stored_over_their_version
     tenants_never_meet
+    tries_are_listed_newest_first
     turns_are_put_once_and_in_order
+    webhooks_are_kept_by_tenant
+    webhooks_are_replaced_version_by_version
 }
 
 /// The fake is `Change::apply` itself, so the comparison is the adapter's alone.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::rig::{Rig, call, of_json};
 
-async fn tell(platform: &Platform, records: &[EventRecord]) -> Vec<String> {
+pub async fn tell(platform: &Platform, records: &[EventRecord]) -> Vec<String> {
     let event: Event = of_json(json!({ "Records": records }));
     let service = convoke_notify::service(platform.clone());
     let response: DynamoDbEventResponse = call(service, event, 0).await.expect("a batch never fails as a whole");

@@ -5,21 +5,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use convoke_api::webhook::WebhookView;
 use convoke_app::model::{
     ChatModel, DeltaSink, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
 };
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{Bell, Bells, Env, EventKind, Events, Ring};
+use convoke_app::ports::{Bell, Bells, Env, EventKind, Events, Ring, Target, Wanted};
 use convoke_app::script::Script;
 use convoke_domain::decide::{View, ready_slots};
+use convoke_domain::delivery::Delivery;
 use convoke_domain::group::Group;
-use convoke_domain::ids::{GroupId, JobKey};
+use convoke_domain::ids::{GroupId, JobKey, TargetId};
 use convoke_domain::money::{Cost, MicroUsd};
 use convoke_tests::embedded::EmbeddedTable;
 use convoke_tests::engine::meter::Meter;
 use convoke_tests::engine::shapes::{Shape, Simple};
 use convoke_tests::engine::submission;
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeQueue, Fault, Faults, Lane};
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, Fault, Faults, Lane};
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -63,6 +65,7 @@ pub struct Rig {
     pub embedded: EmbeddedTable,
     pub env: FakeEnv,
     pub queue: FakeQueue,
+    pub outbound: FakeOutbound,
     pub platform: Platform,
     shape: Shape,
     model: Arc<Touchy>,
@@ -83,6 +86,7 @@ impl Rig {
         let embedded = EmbeddedTable::start().await;
         let env = FakeEnv::new(1_700_000_000_000, 5);
         let queue = FakeQueue::new(env.clone(), faults);
+        let outbound = FakeOutbound::default();
         let model = Arc::new(Touchy::default());
         let table = Arc::new(embedded.table.clone());
         let ports = Ports {
@@ -92,15 +96,19 @@ impl Rig {
             sweeps: Arc::clone(&table) as _,
             keys: Arc::clone(&table) as _,
             schedules: Arc::clone(&table) as _,
-            events: table,
+            events: Arc::clone(&table) as _,
+            webhooks: Arc::clone(&table) as _,
+            deliveries: table,
             bells: Arc::new(queue.clone()),
+            delivery_bells: Arc::new(queue.clone()),
+            outbound: Arc::new(outbound.clone()),
             blobs: Arc::new(FakeBlobs::new(env.clone(), Faults::default())),
             models: Arc::new(One(Arc::clone(&model))),
             env: Arc::new(env.clone()),
         };
         let compile = Arc::new(move |_: &Value, _: &Value, _| Ok(Box::new(Simple::new(shape)) as _));
         let platform = Platform::new(ports, Limits::default(), compile);
-        Self { embedded, env, queue, platform, shape, model }
+        Self { embedded, env, queue, outbound, platform, shape, model }
     }
 
     /// The next calls of the model panic.
@@ -110,15 +118,30 @@ impl Rig {
 
     /// Submits a job; nothing is rung.
     pub async fn submit(&self) -> JobKey {
+        self.submit_telling(&[]).await
+    }
+
+    async fn submit_telling(&self, webhooks: &[WebhookView]) -> JobKey {
         let budget = Cost { usd: MicroUsd::from_usd(10), tokens: 10_000_000 };
-        let submission = submission(self.shape, budget, &self.env);
+        let mut submission = submission(self.shape, budget, &self.env);
+        for webhook in webhooks {
+            let id = TargetId::Webhook(webhook.id.clone());
+            submission.deliveries.push(Delivery::new(id.clone(), self.env.now_ms()));
+            let events = Wanted(webhook.events.iter().cloned().collect());
+            submission.definition.targets.push(Target { id, events });
+        }
         self.platform.ports.jobs.submit(&submission).await.expect("submitted");
         submission.key
     }
 
     /// Submits a job and rings its first slots.
     pub async fn start(&self) -> JobKey {
-        let key = self.submit().await;
+        self.start_telling(&[]).await
+    }
+
+    /// The same; these webhooks are told.
+    pub async fn start_telling(&self, webhooks: &[WebhookView]) -> JobKey {
+        let key = self.submit_telling(webhooks).await;
         let (_, root) = self.platform.ports.jobs.job(&key).await.expect("read").expect("a job");
         let simple = Simple::new(self.shape);
         let view = View { graph: simple.graph(), group: &root, now_ms: self.env.now_ms() };

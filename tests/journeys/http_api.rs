@@ -18,3 +18,5 @@ mod status;
 mod submit;
 #[path = "http_api/tenants.rs"]
 mod tenants;
+#[path = "http_api/webhooks.rs"]
+mod webhooks;

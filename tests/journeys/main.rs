@@ -8,3 +8,4 @@ mod inline;
 mod refused;
 mod software;
 mod trouble;
+mod webhooks;

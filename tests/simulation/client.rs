@@ -96,6 +96,7 @@ impl Client {
                 capable: true,
                 labels: BTreeMap::new(),
                 notify: Vec::new(),
+                targets: Vec::new(),
                 parent: None,
                 tick: None,
             },
@@ -105,6 +106,7 @@ impl Client {
                 body_hash: "b".into(),
                 expires_s: now_ms / 1_000 + 86_400,
             }),
+            deliveries: Vec::new(),
         };
         loop {
             match platform.ports.jobs.submit(&submission).await {

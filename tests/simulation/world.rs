@@ -14,7 +14,7 @@ use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobId, JobKey};
 use convoke_tests::engine::meter::OneModel;
 use convoke_tests::engine::shapes::{Shape, Simple};
-use convoke_tests::fakes::{Dice, FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, Lane};
+use convoke_tests::fakes::{Dice, FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
 use serde_json::Value;
 
 use crate::checks::Watch;
@@ -125,7 +125,11 @@ impl World {
             keys: Arc::new(self.table.clone()),
             schedules: Arc::new(self.table.clone()),
             events: Arc::new(self.table.clone()),
+            webhooks: Arc::new(self.table.clone()),
+            deliveries: Arc::new(self.table.clone()),
             bells: Arc::new(self.queue.clone()),
+            delivery_bells: Arc::new(self.queue.clone()),
+            outbound: Arc::new(FakeOutbound::default()),
             blobs: Arc::new(self.blobs.clone()),
             models: Arc::new(OneModel(self.model.clone())),
             env: Arc::new(self.env.ahead(self.plan.ahead_ms[machine])),

@@ -14,6 +14,7 @@ pub mod samples;
 pub mod scripted;
 pub mod served;
 pub mod serving;
+pub mod sink;
 pub mod time;
 pub mod transport;
 pub mod workload;

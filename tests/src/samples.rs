@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use convoke_app::ports::{Definition, Idempotency, JobHead, Payload, Progress, StepRecord, Submission, TurnRecord};
+use convoke_app::ports::{
+    Definition, Idempotency, JobHead, Payload, Progress, SigningSecret, StepRecord, Submission, TurnRecord, Wanted,
+    Webhook,
+};
 use convoke_domain::bits::Bits;
 use convoke_domain::change::{Change, Field, Set, When};
 use convoke_domain::group::{Balance, Ending, Fan, Group, Loan, Order, Root, Scope};
-use convoke_domain::ids::{GroupId, JobId, JobKey, SlotId, StepId};
+use convoke_domain::ids::{GroupId, JobId, JobKey, SlotId, StepId, WebhookId};
 use convoke_domain::money::{Cost, MicroUsd};
 use convoke_domain::slot::{At, Claim, Slot, Wait};
 use convoke_domain::status::{JobStatus, StopReason};
@@ -27,6 +30,28 @@ pub fn job(tenant: &str, n: u32) -> JobKey {
 fn job_id(n: u32) -> JobId {
     // The first ten characters are NOW_MS.
     format!("01M7XPE600000000000000{n:04}").parse().expect("a ULID")
+}
+
+/// Id number `n` of a webhook.
+pub fn webhook_id(n: u32) -> WebhookId {
+    format!("wh_{}", job_id(n)).parse().expect("an id")
+}
+
+/// A webhook as it is made.
+pub fn webhook(n: u32) -> Webhook {
+    Webhook {
+        v: 1,
+        id: webhook_id(n),
+        url: format!("https://example.com/{n}?token=\u{e9}"),
+        events: Wanted(["job.ended".to_owned()].into()),
+        description: "Ours \u{2014} \"CI\"".into(),
+        secret: SigningSecret::new(format!("whsec_{n}")),
+        earlier: Vec::new(),
+        created_ms: NOW_MS,
+        disabled: None,
+        ver: 1,
+        mark: "new".into(),
+    }
 }
 
 /// A cost.
@@ -81,6 +106,7 @@ pub fn submission(key: &JobKey) -> Submission {
         definition: definition(),
         root: root(),
         idempotency: None,
+        deliveries: Vec::new(),
     }
 }
 
@@ -100,6 +126,7 @@ pub fn definition() -> Definition {
         capable: true,
         labels: BTreeMap::from([("team".into(), "x".into())]),
         notify: vec![json!({"webhook": "w1"})],
+        targets: Vec::new(),
         parent: Some(job_id(77)),
         tick: None,
     }

@@ -64,7 +64,8 @@ impl Serving {
         Self::of(command, data).await
     }
 
-    async fn of(mut command: Command, data: &Path) -> Self {
+    /// The process of a command that serves over a data folder.
+    pub async fn of(mut command: Command, data: &Path) -> Self {
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary starts");
         let mut told = BufReader::new(child.stdout.take().expect("piped")).lines();
         let url = async {

@@ -141,9 +141,10 @@ fn functions_reach_what_they_need_and_no_further() {
         ("Submit", &["Bucket", "Steps", "Table"][..]),
         ("Status", &["Bucket", "Table"]),
         ("Artifacts", &["Bucket", "Table"]),
-        ("Control", &["Bucket", "Steps", "Table"]),
-        ("Notify", &["Bucket", "EventsDead", "Table"]),
-        ("Clock", &["Bucket", "Solo", "Steps", "Table"]),
+        ("Control", &["Bucket", "Deliveries", "Steps", "Table"]),
+        ("Notify", &["Bucket", "Deliveries", "EventsDead", "Table"]),
+        ("Deliver", &["Deliveries", "Table"]),
+        ("Clock", &["Bucket", "Deliveries", "Solo", "Steps", "Table"]),
     ] {
         assert_eq!(reach(function), expected, "{function}");
     }
@@ -153,13 +154,13 @@ fn functions_reach_what_they_need_and_no_further() {
 }
 
 #[test]
-fn nobody_lists_or_deletes_what_is_kept_but_schedules() {
+fn nobody_lists_or_deletes_what_is_kept_but_schedules_and_webhooks() {
     let template = Template::read();
     for statement in statements(&template) {
         for action in statement.actions() {
             let place = format!("{}/{}", statement.role, statement.sid);
-            let may_delete =
-                action == "sqs:DeleteMessage" || statement.role == "ControlRole" && statement.sid == "Schedules";
+            let may_delete = action == "sqs:DeleteMessage"
+                || statement.role == "ControlRole" && statement.sid == "SchedulesAndWebhooks";
             assert!(may_delete || !action.contains("Delete"), "{place}: {action}");
             assert!(action != "s3:ListBucket" || statement.sid == "MissingUploads", "{place}: {action}");
             assert!(action != "dynamodb:Scan", "{place}: {action}");

@@ -49,7 +49,7 @@ fn asked_for(values: BTreeMap<String, String>) -> BTreeSet<String> {
 fn functions_get_what_they_read_and_nothing_else() {
     let environment = environment();
     // Any value will do for those that are names.
-    let values = ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "BUCKET", "CONVOKE_MODEL"];
+    let values = ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "DELIVERY_QUEUE_URL", "BUCKET", "CONVOKE_MODEL"];
     let values = values.map(|name| (name.to_owned(), "a/b".to_owned()));
     for (name, _) in &values {
         assert!(environment.contains_key(name), "{name} has to be set");
@@ -84,7 +84,7 @@ fn the_defaults_are_settings_that_a_function_starts_with() {
     let values = environment().into_iter().filter_map(|(name, value)| Some((name, default(&value)?)));
     let mut values: BTreeMap<String, String> = values.filter(|(_, value)| !value.is_empty()).collect();
     assert!(values.contains_key("CONVOKE_BUDGET_USD"), "{values:?}");
-    for name in ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "BUCKET", "CONVOKE_MODEL"] {
+    for name in ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "DELIVERY_QUEUE_URL", "BUCKET", "CONVOKE_MODEL"] {
         values.insert(name.to_owned(), "a/b".to_owned());
     }
     asked_for(values);

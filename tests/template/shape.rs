@@ -53,7 +53,7 @@ fn a_message_stays_hidden_while_its_function_may_work_on_it() {
             of_queues += 1;
         }
     }
-    assert_eq!(of_queues, 2, "the step queue, and the one for steps alone");
+    assert_eq!(of_queues, 3, "the step queue, the one for steps alone, and that of deliveries");
 }
 
 #[test]

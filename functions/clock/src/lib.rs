@@ -20,6 +20,8 @@ pub struct Ticked {
     pub schedules: u32,
     /// Jobs, schedules and runs that couldn't be looked at; they stay due.
     pub failed: u32,
+    /// Deliveries that were due.
+    pub deliveries: u32,
 }
 
 /// The tick failed as a whole; the next one does its work.
@@ -46,7 +48,7 @@ pub fn service(
     })
 }
 
-/// Looks at every job and schedule that is due. Idempotent: what was done is found done.
+/// Looks at every job, schedule and delivery that is due. Idempotent: what was done is found done.
 pub async fn handle(platform: &Platform) -> Result<Ticked, WorkError> {
     let now_ms = platform.ports.env.now_ms();
     // Each is tried whatever becomes of the other.
@@ -57,7 +59,7 @@ pub async fn handle(platform: &Platform) -> Result<Ticked, WorkError> {
             tracing::error!(error = error as &dyn std::error::Error, "the tick failed");
         }
     }
-    let (ScheduleReport { due, failed: unlooked }, TickReport { jobs, failed }) = (ticked.0?, ticked.1?);
-    tracing::info!(jobs, schedules = due, failed = failed + unlooked, "ticked");
-    Ok(Ticked { jobs, schedules: due, failed: failed + unlooked })
+    let (ScheduleReport { due, failed: unlooked }, TickReport { jobs, failed, deliveries }) = (ticked.0?, ticked.1?);
+    tracing::info!(jobs, schedules = due, deliveries, failed = failed + unlooked, "ticked");
+    Ok(Ticked { jobs, schedules: due, failed: failed + unlooked, deliveries })
 }

@@ -1,6 +1,7 @@
-//! `POST /v1/jobs/{id}/cancel` and `/retry`; `/v1/schedules`.
+//! `POST /v1/jobs/{id}/cancel` and `/retry`; `/v1/schedules`; `/v1/webhooks`.
 
 mod schedules;
+mod webhooks;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,7 +15,7 @@ use convoke_runtime::http::{HttpError, OfJob, OptionalJsonBody, Repeat, accepted
 /// The function's routes.
 pub fn router(platform: Platform) -> Router {
     let routes = Router::new().route("/v1/jobs/{id}/cancel", post(cancel)).route("/v1/jobs/{id}/retry", post(retry));
-    let routes = routes.merge(schedules::routes());
+    let routes = routes.merge(schedules::routes()).merge(webhooks::routes());
     service(routes, platform)
 }
 

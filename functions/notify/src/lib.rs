@@ -1,7 +1,8 @@
 //! The function `notify`: turns what the table's stream shows into events.
 //!
 //! Per record of a job's mutable items both images tell what has happened; that is appended to the job's events, once,
-//! however often the stream delivers the record. No chat or webhook is spoken to here.
+//! however often the stream delivers the record. Then the targets that want to be told of it are rung for. No chat or
+//! webhook is spoken to here: that is the function `deliver`, behind a queue of its own.
 //!
 //! The first record of a job that fails is reported: the stream delivers from the lowest reported record on again, in
 //! smaller batches, until a bad one is alone and put aside. No record of a job is appended while one before it isn't:
@@ -72,6 +73,8 @@ enum TellError {
     Flow(#[source] WorkError),
     #[error("the events can't be appended")]
     Append(#[source] PortError),
+    #[error("the job's targets can't be rung for")]
+    Ring(#[source] PortError),
 }
 
 /// Appends a job's events; answers the record from which on the stream is to deliver again, if any.
@@ -95,5 +98,7 @@ async fn append(platform: &Platform, key: &JobKey, changed: &[Changed]) -> Resul
     if events.is_empty() {
         return Ok(());
     }
-    platform.ports.events.append(key, &events).await.map_err(TellError::Append)
+    platform.ports.events.append(key, &events).await.map_err(TellError::Append)?;
+    // Also for what was appended by an earlier try, which may not have rung.
+    platform.announce(&flow, events.iter().flat_map(|(.., kinds)| kinds)).await.map_err(TellError::Ring)
 }

@@ -43,7 +43,7 @@ pub fn router_with(platform: Platform, sleeper: Arc<dyn Sleeper>) -> Router {
 }
 
 /// Paths of other functions. With a method that those don't take a request comes here, as do all that no route takes.
-const ELSEWHERE: [(&str, MethodFilter); 12] = [
+const ELSEWHERE: [(&str, MethodFilter); 18] = [
     ("/v1/uploads", MethodFilter::POST),
     ("/v1/jobs/{id}/artifacts", MethodFilter::GET),
     ("/v1/jobs/{id}/artifacts/{*path}", MethodFilter::GET),
@@ -56,6 +56,12 @@ const ELSEWHERE: [(&str, MethodFilter); 12] = [
     ("/v1/schedules/{id}/resume", MethodFilter::POST),
     ("/v1/schedules/{id}/run", MethodFilter::POST),
     ("/v1/schedules/{id}/runs", MethodFilter::GET),
+    ("/v1/webhooks", MethodFilter::GET.or(MethodFilter::POST)),
+    ("/v1/webhooks/{webhook}", MethodFilter::GET.or(MethodFilter::DELETE)),
+    ("/v1/webhooks/{webhook}/rotate", MethodFilter::POST),
+    ("/v1/webhooks/{webhook}/test", MethodFilter::POST),
+    ("/v1/webhooks/{webhook}/deliveries", MethodFilter::GET),
+    ("/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", MethodFilter::POST),
 ];
 
 /// Only where the API's routes lead here what belongs elsewhere.

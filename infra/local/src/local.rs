@@ -15,6 +15,7 @@ use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
 use convoke_runtime::config::{Mistakes, Stores, Strings, limits};
 use convoke_runtime::http::StreamingHost;
 use convoke_runtime::models::{Extras, settings};
+use convoke_runtime::outbound::{GuardedOutbound, allowed};
 use convoke_runtime::{Clients, platform};
 use tokio::runtime::Handle;
 
@@ -34,6 +35,8 @@ pub const EMBEDDED_MODEL: &str = "embedded/smollm2-135m-instruct";
 pub const TENANT: &str = "local";
 /// Time-out of the step function.
 const STEP_TIMEOUT: Duration = Duration::from_mins(15);
+/// Time-out of the function that tells targets.
+const DELIVER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long model calls under way may go on once the process is told to end.
 const CALLS_GRACE: Duration = Duration::from_secs(6);
 /// Batches of one message at once: after a kill, all steps that were under way come that way.
@@ -144,6 +147,7 @@ impl Local {
             Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
         let behind = (limits(options.strings)?, convoke_tools::compiler());
         let mut platform = platform(connected, &stores, meters.models(Arc::new(registry)), behind);
+        platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed(options.strings)?));
         platform.ports.events = meters.events(platform.ports.events);
         let routes = routes()?.into_iter().chain([Route::new("GET /metrics", "metrics")?]).collect();
         let host = functions(&platform).http(HttpOptions { port: options.port, routes });
@@ -197,7 +201,7 @@ async fn resume(platform: &Platform) {
 
 /// The installation's own figures. Nothing in them is anybody's, so no key is asked for.
 fn metrics(meters: Meters, stack: &Stack, stores: &Stores) -> axum::Router {
-    let urls = [&stores.queue_url, &stores.solo_queue_url];
+    let urls = [&stores.queue_url, &stores.solo_queue_url, &stores.delivery_queue_url];
     let names = urls.map(|url| url.rsplit('/').next().unwrap_or_default().to_owned());
     let queues = stack.queues().clone();
     let answer = async move || match meters.text(&queues, &names) {
@@ -219,7 +223,8 @@ pub fn sources(host: HostBuilder, stores: &Stores) -> HostBuilder {
         ..QueueSource::new(&stores.solo_queue_url, "step")
     };
     let clock = Schedule { name: "clock".into(), every: Duration::from_mins(1), function: "clock".into() };
-    host.queue(steps).queue(solo).schedule(clock)
+    let deliveries = QueueSource::new(&stores.delivery_queue_url, "deliver");
+    host.queue(steps).queue(solo).queue(deliveries).schedule(clock)
 }
 
 /// Where the installation of a data folder listens, and the owner's key, if one runs or ran.
@@ -242,6 +247,7 @@ pub fn functions(platform: &Platform) -> HostBuilder {
         .function(Function::lambda("step", convoke_step::service(of())).timeout(STEP_TIMEOUT))
         .function(Function::lambda("clock", convoke_clock::service(of())))
         .function(Function::lambda("notify", convoke_notify::service(of())))
+        .function(Function::lambda("deliver", convoke_deliver::service(of())).timeout(DELIVER_TIMEOUT))
 }
 
 /// Says that this host passes a response on while it is made.

@@ -16,9 +16,12 @@ pub const BUCKET: &str = "convoke";
 pub const STEPS: &str = "convoke-steps";
 /// Name of the queue whose batches have one message.
 pub const SOLO: &str = "convoke-solo";
+/// Name of the queue of deliveries.
+pub const DELIVERIES: &str = "convoke-deliveries";
 
-/// How long a message that is worked on stays hidden, in seconds: six times the step function's time-out.
-const VISIBILITY_S: u32 = 5_400;
+/// How long a message that is worked on stays hidden, in seconds: six times the time-out of the function behind it.
+const STEP_VISIBILITY_S: u32 = 5_400;
+const DELIVERY_VISIBILITY_S: u32 = 360;
 /// Deliveries before a message goes to the dead-letter queue.
 const RECEIVES_MAX: u32 = 5;
 
@@ -41,8 +44,9 @@ pub async fn ensure(clients: &Clients) -> Result<Stores, ResourceError> {
     bucket(&clients.s3).await?;
     Ok(Stores {
         table: TABLE.to_owned(),
-        queue_url: queue(&clients.sqs, STEPS).await?,
-        solo_queue_url: queue(&clients.sqs, SOLO).await?,
+        queue_url: queue(&clients.sqs, STEPS, STEP_VISIBILITY_S).await?,
+        solo_queue_url: queue(&clients.sqs, SOLO, STEP_VISIBILITY_S).await?,
+        delivery_queue_url: queue(&clients.sqs, DELIVERIES, DELIVERY_VISIBILITY_S).await?,
         bucket: BUCKET.to_owned(),
     })
 }
@@ -66,7 +70,7 @@ async fn bucket(client: &aws_sdk_s3::Client) -> Result<(), ResourceError> {
 }
 
 /// A queue with its dead-letter queue.
-async fn queue(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, ResourceError> {
+async fn queue(client: &aws_sdk_sqs::Client, name: &str, visibility_s: u32) -> Result<String, ResourceError> {
     let dead = client.create_queue().queue_name(format!("{name}-dead")).send().await.map_err(failed("a queue"))?;
     let arn = client
         .get_queue_attributes()
@@ -80,7 +84,7 @@ async fn queue(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, Resou
     let made = client
         .create_queue()
         .queue_name(name)
-        .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_S.to_string())
+        .attributes(QueueAttributeName::VisibilityTimeout, visibility_s.to_string())
         .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
         .send()
         .await

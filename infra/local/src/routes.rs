@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 24] = [
+pub const ROUTES: [(&str, &str); 32] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -27,6 +27,14 @@ pub const ROUTES: [(&str, &str); 24] = [
     ("POST /v1/schedules/{id}/resume", "control"),
     ("POST /v1/schedules/{id}/run", "control"),
     ("GET /v1/schedules/{id}/runs", "control"),
+    ("GET /v1/webhooks", "control"),
+    ("POST /v1/webhooks", "control"),
+    ("GET /v1/webhooks/{webhook}", "control"),
+    ("DELETE /v1/webhooks/{webhook}", "control"),
+    ("POST /v1/webhooks/{webhook}/rotate", "control"),
+    ("POST /v1/webhooks/{webhook}/test", "control"),
+    ("GET /v1/webhooks/{webhook}/deliveries", "control"),
+    ("POST /v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", "control"),
     ("$default", "status"),
 ];
 

@@ -105,6 +105,21 @@ pub enum EventWhat {
 }
 
 impl EventWhat {
+    /// All types.
+    pub const TYPES: [&str; 11] = [
+        "job.submitted",
+        "job.working",
+        "step.started",
+        "step.completed",
+        "step.failed",
+        "step.retrying",
+        "step.waiting_for_budget",
+        "map.started",
+        "job.ending",
+        "job.ended",
+        "job.cost",
+    ];
+
     /// The `type`, which is also the `event:` of an SSE message.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -152,5 +167,18 @@ mod tests {
         });
         assert_eq!(json, flat);
         assert_eq!(json["type"], what.name());
+        assert!(EventWhat::TYPES.contains(&what.name()));
+    }
+
+    #[test]
+    fn each_type_is_one_that_is_read() {
+        for name in EventWhat::TYPES {
+            let what = serde_json::json!({
+                "type": name, "step": "s", "attempt": 1, "not_before": "1970-01-01T00:00:00Z", "stop_reason": "deadline",
+                "cause": "", "status": "failed", "spent": {"usd": "0", "tokens": 0}
+            });
+            let what: EventWhat = serde_json::from_value(what).expect(name);
+            assert_eq!(what.name(), name);
+        }
     }
 }

@@ -15,3 +15,4 @@ pub mod schedule;
 pub mod schema;
 pub mod step;
 pub mod time;
+pub mod webhook;

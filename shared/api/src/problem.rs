@@ -98,6 +98,10 @@ codes! {
     ScheduleNotFound = "schedule_not_found", "No such schedule";
     /// 404: the job has no such artifact.
     ArtifactNotFound = "artifact_not_found", "No such artifact";
+    /// 404: the caller has no such webhook.
+    WebhookNotFound = "webhook_not_found", "No such webhook";
+    /// 404: the webhook has no such delivery.
+    DeliveryNotFound = "delivery_not_found", "No such delivery";
     /// 405: not with this method.
     MethodNotAllowed = "method_not_allowed", "Not with this method";
     /// 409: the job is over.
@@ -106,6 +110,12 @@ codes! {
     JobNotEnded = "job_not_ended", "The job has not ended yet";
     /// 409: only failed and cancelled jobs are retried.
     JobNotRetryable = "job_not_retryable", "The job can't be retried";
+    /// 409: there are as many as there may be.
+    LimitReached = "limit_reached", "There are as many as there may be";
+    /// 409: the webhook is told nothing until a test of it is acknowledged.
+    WebhookDisabled = "webhook_disabled", "The webhook is disabled";
+    /// 409: a test is no event of a job.
+    DeliveryNotRepeatable = "delivery_not_repeatable", "The delivery can't be made again";
     /// 413: the body is too large.
     BodyTooLarge = "body_too_large", "The body is too large";
     /// 415: the body has to be JSON and to say so.

@@ -38,6 +38,13 @@ pub(crate) fn job_id() -> Object {
     Object::builder().schema_type(Type::String).pattern(Some(pattern)).examples([example]).build()
 }
 
+/// Schema of a webhook's id.
+pub(crate) fn webhook_id() -> Object {
+    let example = serde_json::Value::from("wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
+    let pattern = "^wh_[0-7][0-9A-HJKMNP-TV-Z]{25}$";
+    Object::builder().schema_type(Type::String).pattern(Some(pattern)).examples([example]).build()
+}
+
 /// Schema of a job's state.
 pub(crate) fn job_status() -> Object {
     let values = JOB_STATUSES.map(JobStatus::as_str);

@@ -72,6 +72,32 @@ pub enum Refused {
         /// As asked.
         path: String,
     },
+    /// The caller has no such webhook.
+    #[error("there is no webhook {webhook}")]
+    WebhookNotFound {
+        /// As asked.
+        webhook: String,
+    },
+    /// The webhook has no such delivery.
+    #[error("the webhook has no delivery {delivery}")]
+    DeliveryNotFound {
+        /// As asked.
+        delivery: String,
+    },
+    /// There are as many as there may be.
+    #[error("there are {most} {what}, and no more are taken")]
+    LimitReached {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        most: usize,
+    },
+    /// The webhook is told nothing.
+    #[error("the webhook is disabled: once a test of it is acknowledged it is told again")]
+    WebhookDisabled,
+    /// It was a test.
+    #[error("a test is not sent again: make another one")]
+    DeliveryNotRepeatable,
     /// The job is over.
     #[error("the job has ended: it is {}", status.as_str())]
     JobAlreadyEnded {

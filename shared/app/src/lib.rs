@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod auth;
 pub mod control;
+pub mod deliver;
 pub mod failure;
 pub mod flow;
 pub mod model;
@@ -13,4 +14,5 @@ pub mod schedules;
 pub mod script;
 pub mod submit;
 pub mod uploads;
+pub mod webhooks;
 pub mod work;

@@ -10,7 +10,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::Models;
-use crate::ports::{Bells, Blobs, Env, Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps};
+use crate::ports::{
+    Bells, Blobs, Deliveries, DeliveryBells, Env, Events, Groups, Jobs, Keys, Outbound, Schedules, Steps, Sweeps,
+    Webhooks,
+};
 use crate::script::Script;
 use crate::work::JobFlow;
 
@@ -31,8 +34,16 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// Schedules.
     pub schedules: Arc<dyn Schedules>,
+    /// Webhooks of tenants.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// What targets have been told.
+    pub deliveries: Arc<dyn Deliveries>,
     /// The queue.
     pub bells: Arc<dyn Bells>,
+    /// The queue of deliveries.
+    pub delivery_bells: Arc<dyn DeliveryBells>,
+    /// The way out to places that callers name.
+    pub outbound: Arc<dyn Outbound>,
     /// Object storage.
     pub blobs: Arc<dyn Blobs>,
     /// Language models.

@@ -1,9 +1,11 @@
-//! `Bells` over SQS.
+//! `Bells` and `DeliveryBells` over SQS.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use convoke_app::ports::{Bells, PortError, Ring};
+use convoke_app::ports::{Bells, DeliveryBells, DeliveryRing, PortError, Ring};
+use convoke_domain::ids::TenantId;
+use serde::Serialize;
 
 use crate::error::{port_error, refused, unavailable};
 use crate::jitter::Jitter;
@@ -25,9 +27,22 @@ const DELAY_S_MAX: u32 = 900;
 /// A message's group is its tenant: where many messages of one wait, SQS lets those of others pass (fair queues).
 #[derive(Debug)]
 pub struct SqsBells {
-    client: Client,
+    sender: Sender,
     queue_url: String,
     solo_url: String,
+}
+
+/// The standard queue of deliveries.
+#[derive(Debug)]
+pub struct SqsDeliveryBells {
+    sender: Sender,
+    queue_url: String,
+}
+
+/// Sends batches.
+#[derive(Debug)]
+struct Sender {
+    client: Client,
     jitter: Jitter,
 }
 
@@ -47,11 +62,20 @@ struct NoDepth;
 impl SqsBells {
     /// The step queue and the solo queue; `seed` draws the pauses between tries.
     pub fn new(client: Client, queue_url: impl Into<String>, solo_url: impl Into<String>, seed: u64) -> Self {
-        Self { client, queue_url: queue_url.into(), solo_url: solo_url.into(), jitter: Jitter::new(seed) }
+        let sender = Sender { client, jitter: Jitter::new(seed) };
+        Self { sender, queue_url: queue_url.into(), solo_url: solo_url.into() }
     }
+}
 
-    async fn send(&self, url: &str, rings: &[&Ring]) -> Result<(), PortError> {
-        let mut left = entries(rings)?;
+impl SqsDeliveryBells {
+    /// The queue of deliveries; `seed` draws the pauses between tries.
+    pub fn new(client: Client, queue_url: impl Into<String>, seed: u64) -> Self {
+        Self { sender: Sender { client, jitter: Jitter::new(seed) }, queue_url: queue_url.into() }
+    }
+}
+
+impl Sender {
+    async fn send(&self, url: &str, mut left: Vec<SendMessageBatchRequestEntry>) -> Result<(), PortError> {
         for attempt in 0..TRIES {
             let send = self.client.send_message_batch().queue_url(url).set_entries(Some(left.clone()));
             let answer = send.send().await.map_err(|error| port_error(RING, error))?;
@@ -76,7 +100,8 @@ impl Bells for SqsBells {
         for (url, solo) in [(&self.queue_url, false), (&self.solo_url, true)] {
             let of_queue: Vec<&Ring> = rings.iter().filter(|ring| ring.solo == solo).collect();
             for batch in of_queue.chunks(BATCH) {
-                self.send(url, batch).await?;
+                let messages = batch.iter().map(|ring| (&ring.bell, &ring.bell.key.tenant, ring.delay_s));
+                self.sender.send(url, entries(messages)?).await?;
             }
         }
         Ok(())
@@ -84,20 +109,34 @@ impl Bells for SqsBells {
 
     async fn depth(&self) -> Result<u64, PortError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
-        let ask = self.client.get_queue_attributes().queue_url(&self.queue_url).attribute_names(name.clone());
+        let ask = self.sender.client.get_queue_attributes().queue_url(&self.queue_url).attribute_names(name.clone());
         let answer = ask.send().await.map_err(|error| port_error(DEPTH, error))?;
         let depth = answer.attributes().and_then(|all| all.get(&name)).and_then(|depth| depth.parse().ok());
         depth.ok_or_else(|| refused(DEPTH, NoDepth))
     }
 }
 
-fn entries(rings: &[&Ring]) -> Result<Vec<SendMessageBatchRequestEntry>, PortError> {
-    let entry = |(place, ring): (usize, &&Ring)| {
-        let body = serde_json::to_string(&ring.bell).map_err(|error| refused(RING, error))?;
-        let delay_s = i32::try_from(ring.delay_s.min(DELAY_S_MAX)).unwrap_or(i32::MAX);
+#[async_trait]
+impl DeliveryBells for SqsDeliveryBells {
+    async fn ring_deliveries(&self, rings: &[DeliveryRing]) -> Result<(), PortError> {
+        for batch in rings.chunks(BATCH) {
+            let messages = batch.iter().map(|ring| (&ring.bell, &ring.bell.key.tenant, ring.delay_s));
+            self.sender.send(&self.queue_url, entries(messages)?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A batch of messages, each with its tenant and its delay in seconds.
+fn entries<'a, B: Serialize + 'a>(
+    messages: impl Iterator<Item = (&'a B, &'a TenantId, u32)>,
+) -> Result<Vec<SendMessageBatchRequestEntry>, PortError> {
+    let entry = |(place, (bell, tenant, delay_s)): (usize, (&B, &TenantId, u32))| {
+        let body = serde_json::to_string(bell).map_err(|error| refused(RING, error))?;
+        let delay_s = i32::try_from(delay_s.min(DELAY_S_MAX)).unwrap_or(i32::MAX);
         let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
-        let entry = entry.message_group_id(ring.bell.key.tenant.as_str());
+        let entry = entry.message_group_id(tenant.as_str());
         entry.delay_seconds(delay_s).build().map_err(|error| refused(RING, error))
     };
-    rings.iter().enumerate().map(entry).collect()
+    messages.enumerate().map(entry).collect()
 }

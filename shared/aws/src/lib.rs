@@ -15,6 +15,6 @@ mod error;
 mod jitter;
 mod table;
 
-pub use bells::SqsBells;
+pub use bells::{SqsBells, SqsDeliveryBells};
 pub use blobs::S3Blobs;
 pub use table::{DUE_SHARDS, DynamoTable, TTL_ATTRIBUTE, due_shard, group_from_stream_image, table_definition};

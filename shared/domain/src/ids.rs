@@ -27,6 +27,19 @@ pub struct TenantId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct JobId(String);
 
+/// A place that a tenant wants to be told at over HTTP: `wh_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WebhookId(String);
+
+/// Who is told of a job's events. More kinds will come; the beginning of an id says which it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum TargetId {
+    /// A webhook of the job's tenant.
+    Webhook(WebhookId),
+}
+
 macro_rules! text_id {
     ($name:ident) => {
         impl $name {
@@ -56,6 +69,7 @@ macro_rules! text_id {
 
 text_id!(TenantId);
 text_id!(JobId);
+text_id!(WebhookId);
 
 impl FromStr for TenantId {
     type Err = IdError;
@@ -73,17 +87,64 @@ impl FromStr for TenantId {
     }
 }
 
+/// Whether a text is a ULID in upper case.
+fn is_ulid(text: &str) -> bool {
+    let crockford = |b: u8| b.is_ascii_digit() || (b.is_ascii_uppercase() && !b"ILOU".contains(&b));
+    text.len() == 26 && text.bytes().all(crockford) && text.as_bytes()[0] <= b'7'
+}
+
 impl FromStr for JobId {
     type Err = IdError;
 
     /// Takes a ULID in upper case.
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let crockford = |b: u8| b.is_ascii_digit() || (b.is_ascii_uppercase() && !b"ILOU".contains(&b));
-        if text.len() == 26 && text.bytes().all(crockford) && text.as_bytes()[0] <= b'7' {
+        if is_ulid(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(IdError { what: "job id", expected: "26 characters such as 01KAJ0X5T3ZQ4V8N2M6R7W9YBC" })
         }
+    }
+}
+
+impl FromStr for WebhookId {
+    type Err = IdError;
+
+    /// Takes `wh_` and a ULID in upper case.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.strip_prefix("wh_").is_some_and(is_ulid) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError { what: "webhook id", expected: "wh_ and 26 characters such as 01KAJ0X5T3ZQ4V8N2M6R7W9YBC" })
+        }
+    }
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for TargetId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse().map(Self::Webhook)
+    }
+}
+
+impl TryFrom<String> for TargetId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<TargetId> for String {
+    fn from(id: TargetId) -> Self {
+        id.to_string()
     }
 }
 
@@ -237,6 +298,18 @@ mod tests {
         assert!("01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse::<JobId>().is_ok());
         for bad in ["", "01kaj0x5t3zq4v8n2m6r7w9ybc", "81KAJ0X5T3ZQ4V8N2M6R7W9YBC", "01KAJ0X5T3ZQ4V8N2M6R7W9YB#"] {
             assert!(bad.parse::<JobId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn targets_print_as_they_are_parsed() {
+        let text = "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC";
+        let target: TargetId = text.parse().expect("a webhook");
+        assert_eq!((&target, target.to_string().as_str()), (&TargetId::Webhook(text.parse().expect("an id")), text));
+        for bad in
+            ["", "wh_", "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YB#", "WH_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"]
+        {
+            assert!(bad.parse::<TargetId>().is_err(), "{bad}");
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod bits;
 pub mod change;
 pub mod decide;
+pub mod delivery;
 pub mod events;
 pub mod graph;
 pub mod group;

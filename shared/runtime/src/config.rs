@@ -82,18 +82,21 @@ pub struct Stores {
     pub queue_url: String,
     /// URL of the queue whose batches have one message.
     pub solo_queue_url: String,
+    /// URL of the queue of deliveries.
+    pub delivery_queue_url: String,
     /// The bucket.
     pub bucket: String,
 }
 
 impl Stores {
-    /// Reads `TABLE`, `QUEUE_URL`, `SOLO_QUEUE_URL` and `BUCKET`; all are required.
+    /// Reads `TABLE`, `QUEUE_URL`, `SOLO_QUEUE_URL`, `DELIVERY_QUEUE_URL` and `BUCKET`; all are required.
     pub fn read(strings: &dyn Strings) -> Result<Self, Mistakes> {
         let mut reader = Reader::new(strings);
         let stores = Self {
             table: reader.required("TABLE", "the name of the table"),
             queue_url: reader.required("QUEUE_URL", "the URL of the step queue"),
             solo_queue_url: reader.required("SOLO_QUEUE_URL", "the URL of the queue whose batches have one message"),
+            delivery_queue_url: reader.required("DELIVERY_QUEUE_URL", "the URL of the queue of deliveries"),
             bucket: reader.required("BUCKET", "the name of the bucket"),
         };
         reader.end(stores)
@@ -115,6 +118,7 @@ mod tests {
             error.to_string(),
             "the settings don't do: QUEUE_URL is missing: set it to the URL of the step queue; \
              SOLO_QUEUE_URL is missing: set it to the URL of the queue whose batches have one message; \
+             DELIVERY_QUEUE_URL is missing: set it to the URL of the queue of deliveries; \
              BUCKET is missing: set it to the name of the bucket"
         );
         assert_eq!(format!("{error:?}"), error.to_string());
@@ -125,6 +129,9 @@ mod tests {
         let nothing = strings(&[("CONVOKE_TURNS_MAX", "many")]);
         let error = Mistakes::both(Stores::read(&nothing), limits(&nothing)).expect_err("nothing is set");
         let named: Vec<&str> = error.iter().filter_map(|mistake| mistake.split(' ').next()).collect();
-        assert_eq!(named, ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "BUCKET", "CONVOKE_TURNS_MAX"]);
+        assert_eq!(
+            named,
+            ["TABLE", "QUEUE_URL", "SOLO_QUEUE_URL", "DELIVERY_QUEUE_URL", "BUCKET", "CONVOKE_TURNS_MAX"]
+        );
     }
 }

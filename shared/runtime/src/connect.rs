@@ -9,11 +9,12 @@ use aws_smithy_http_client::tls;
 use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports};
 use convoke_app::ports::Env;
-use convoke_aws::{DynamoTable, S3Blobs, SqsBells};
+use convoke_aws::{DynamoTable, S3Blobs, SqsBells, SqsDeliveryBells};
 use convoke_models::registry::{Registry, RegistryError, Settings};
 
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
 use crate::models::{self, Extras};
+use crate::outbound::{self, GuardedOutbound};
 use crate::secrets::{self, WithSecrets};
 use crate::ssm::{Ssm, SsmError};
 use crate::system::SystemEnv;
@@ -76,7 +77,8 @@ pub enum ModelUse {
     Calls,
 }
 
-/// A platform over these clients; on AWS `compile` is `convoke_tools::compiler()`.
+/// A platform over these clients, whose way out leads to public places alone; on AWS `compile` is
+/// `convoke_tools::compiler()`.
 pub fn platform(
     clients: Clients,
     stores: &Stores,
@@ -86,6 +88,7 @@ pub fn platform(
     let env = SystemEnv;
     let seed = env.secret().iter().take(8).fold(0_u64, |seed, &byte| seed << 8 | u64::from(byte));
     let table = Arc::new(DynamoTable::new(clients.dynamodb, stores.table.clone(), seed));
+    let delivery_bells = SqsDeliveryBells::new(clients.sqs.clone(), stores.delivery_queue_url.clone(), seed);
     let bells = SqsBells::new(clients.sqs, stores.queue_url.clone(), stores.solo_queue_url.clone(), seed);
     let blobs = S3Blobs::new(clients.s3.clone(), clients.s3, stores.bucket.clone());
     let ports = Ports {
@@ -95,8 +98,12 @@ pub fn platform(
         sweeps: Arc::clone(&table) as _,
         keys: Arc::clone(&table) as _,
         schedules: Arc::clone(&table) as _,
-        events: table,
+        events: Arc::clone(&table) as _,
+        webhooks: Arc::clone(&table) as _,
+        deliveries: table,
         bells: Arc::new(bells),
+        delivery_bells: Arc::new(delivery_bells),
+        outbound: Arc::new(GuardedOutbound::default()),
         blobs: Arc::new(blobs),
         models,
         env: Arc::new(env),
@@ -125,9 +132,13 @@ pub async fn start(model_use: ModelUse) -> Result<Platform, StartError> {
     let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(&aws));
     let settings = models::settings(strings, Extras { bedrock, ..Extras::default() });
     let set = Mistakes::both(Stores::read(strings), config::limits(strings));
-    let ((stores, limits), settings) = Mistakes::both(set, settings)?;
+    let set = Mistakes::both(set, outbound::allowed(strings));
+    let (((stores, limits), allowed), settings) = Mistakes::both(set, settings)?;
     let registry = registry(settings)?;
-    Ok(platform(Clients::new(&aws), &stores, Arc::new(registry), (limits, convoke_tools::compiler())))
+    let behind = (limits, convoke_tools::compiler());
+    let mut platform = platform(Clients::new(&aws), &stores, Arc::new(registry), behind);
+    platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed));
+    Ok(platform)
 }
 
 async fn secrets(aws: &SdkConfig, model_use: ModelUse) -> Result<WithSecrets<'static>, StartError> {

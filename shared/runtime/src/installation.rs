@@ -50,6 +50,7 @@ struct Whereabouts {
     bucket: String,
     queue_url: String,
     solo_queue_url: String,
+    delivery_queue_url: String,
 }
 
 /// The parameter of SSM that says where the things of a stack are.
@@ -68,12 +69,12 @@ pub async fn find(stack: &str) -> Result<Installation, FindError> {
 }
 
 fn read(text: &str) -> Result<(String, Stores), String> {
-    let Whereabouts { v, url, table, bucket, queue_url, solo_queue_url } =
+    let Whereabouts { v, url, table, bucket, queue_url, solo_queue_url, delivery_queue_url } =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
     if v != VERSION {
         return Err(format!("they are of version {v}, this program reads {VERSION}"));
     }
-    Ok((url, Stores { table, queue_url, solo_queue_url, bucket }))
+    Ok((url, Stores { table, queue_url, solo_queue_url, delivery_queue_url, bucket }))
 }
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn whereabouts_are_read_and_others_are_refused() {
-        let text = r#"{"v":1,"url":"u","table":"t","bucket":"b","queue_url":"q","solo_queue_url":"s","more":1}"#;
+        let text = r#"{"v":1,"url":"u","table":"t","bucket":"b","queue_url":"q","solo_queue_url":"s","delivery_queue_url":"d","more":1}"#;
         let (url, stores) = read(text).expect("whole");
         assert_eq!((url.as_str(), stores.table.as_str(), stores.solo_queue_url.as_str()), ("u", "t", "s"));
         assert!(read(&text.replace("\"v\":1", "\"v\":2")).is_err_and(|detail| detail.contains("version 2")));

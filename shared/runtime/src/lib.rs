@@ -10,6 +10,7 @@ pub mod connect;
 pub mod http;
 pub mod installation;
 pub mod models;
+pub mod outbound;
 pub mod secrets;
 pub mod ssm;
 pub mod system;

@@ -11,11 +11,8 @@ pub fn of(function: &str, key: &str) -> Value {
         "status" => request("GET", &format!("/v1/jobs/{JOB}"), key),
         "artifacts" => request("GET", &format!("/v1/jobs/{JOB}/artifacts"), key),
         "control" => request("POST", &format!("/v1/jobs/{JOB}/cancel"), key),
-        "step" => json!({"Records": [{
-            "messageId": "1", "receiptHandle": "r", "attributes": {}, "messageAttributes": {}, "md5OfBody": "",
-            "body": json!({"v": 1, "tenant": "acme", "job": JOB, "group": "J", "slot": "0"}).to_string(),
-            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:1:steps", "awsRegion": "us-east-1"
-        }]}),
+        "step" => message(&json!({"v": 1, "tenant": "acme", "job": JOB, "group": "J", "slot": "0"})),
+        "deliver" => message(&json!({"v": 1, "tenant": "acme", "job": JOB, "target": format!("wh_{JOB}")})),
         "notify" => json!({"Records": []}),
         "clock" => json!({
             "version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
@@ -24,6 +21,15 @@ pub fn of(function: &str, key: &str) -> Value {
         }),
         other => panic!("no function {other}"),
     }
+}
+
+/// A message of a queue, alone.
+fn message(body: &Value) -> Value {
+    json!({"Records": [{
+        "messageId": "1", "receiptHandle": "r", "attributes": {}, "messageAttributes": {}, "md5OfBody": "",
+        "body": body.to_string(), "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:1:queue",
+        "awsRegion": "us-east-1"
+    }]})
 }
 
 /// A request as an HTTP API hands it on.

@@ -22,7 +22,7 @@ use world::World;
 /// Starts of each function; the median counts.
 const STARTS: usize = 15;
 
-const FUNCTIONS: [&str; 7] = ["submit", "step", "status", "artifacts", "control", "notify", "clock"];
+const FUNCTIONS: [&str; 8] = ["submit", "step", "status", "artifacts", "control", "notify", "deliver", "clock"];
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

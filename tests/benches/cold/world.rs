@@ -56,6 +56,7 @@ impl World {
             ("TABLE", &self.stores.table),
             ("QUEUE_URL", &self.stores.queue_url),
             ("SOLO_QUEUE_URL", &self.stores.solo_queue_url),
+            ("DELIVERY_QUEUE_URL", &self.stores.delivery_queue_url),
             ("BUCKET", &self.stores.bucket),
             ("CONVOKE_MODEL", "bedrock/amazon.nova-lite-v1:0"),
         ]

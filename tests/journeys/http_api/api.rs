@@ -17,7 +17,7 @@ use convoke_app::work::Until;
 use convoke_domain::ids::{JobKey, TenantId};
 use convoke_runtime::http::StreamingHost;
 use convoke_tests::engine::meter::Meter;
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, Lane};
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -110,6 +110,7 @@ pub struct Api {
     pub table: FakeTable,
     pub queue: FakeQueue,
     pub blobs: FakeBlobs,
+    pub outbound: FakeOutbound,
     pub platform: Platform,
     pub sleeper: Arc<Winder>,
     /// A key of `acme`.
@@ -128,6 +129,7 @@ impl Api {
         let table = FakeTable::new(faults.clone());
         let queue = FakeQueue::new(env.clone(), faults.clone());
         let blobs = FakeBlobs::new(env.clone(), faults);
+        let outbound = FakeOutbound::default();
         let ports = Ports {
             groups: Arc::new(table.clone()),
             steps: Arc::new(table.clone()),
@@ -136,7 +138,11 @@ impl Api {
             keys: Arc::new(table.clone()),
             schedules: Arc::new(table.clone()),
             events: Arc::new(table.clone()),
+            webhooks: Arc::new(table.clone()),
+            deliveries: Arc::new(table.clone()),
             bells: Arc::new(queue.clone()),
+            delivery_bells: Arc::new(queue.clone()),
+            outbound: Arc::new(outbound.clone()),
             blobs: Arc::new(blobs.clone()),
             models: Arc::new(TwoModels(Arc::default())),
             env: Arc::new(env.clone()),
@@ -144,7 +150,7 @@ impl Api {
         let platform = Platform::new(ports, Limits::default(), convoke_tools::compiler());
         let sleeper = Arc::new(Winder { env: env.clone(), waited_ns: AtomicU64::new(0) });
         let (key, other_key) = (new_key(&platform, "acme").await, new_key(&platform, "globex").await);
-        Self { env, table, queue, blobs, platform, sleeper, key, other_key }
+        Self { env, table, queue, blobs, outbound, platform, sleeper, key, other_key }
     }
 
     fn function(&self, name: &str) -> Router {

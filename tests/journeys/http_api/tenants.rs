@@ -7,7 +7,8 @@ use serde_json::json;
 use super::api::{Api, matches};
 
 fn filled(route: &Route, job: &str) -> String {
-    route.path.replace("{id}", job).replace("{step}", "write").replace("{path}", "out/text.md")
+    let path = route.path.replace("{id}", job).replace("{webhook}", job).replace("{delivery}", job);
+    path.replace("{step}", "write").replace("{path}", "out/text.md")
 }
 
 #[tokio::test]
@@ -32,11 +33,17 @@ async fn another_tenants_job_is_no_job() {
     let (running, ended) = (api.submit_one().await.job, api.submit_one().await.job);
     let other = format!("Bearer {}", api.other_key);
     let mut asked = 0;
-    for job in [running.as_str(), ended.as_str(), "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "nope", "..", "01kaj0"] {
-        for route in routes().iter().filter(|route| route.path.contains("{id}")) {
+    let made = api.post("/v1/webhooks", &json!({"url": "https://hooks.example.com/"})).await.json();
+    let webhook = made["id"].as_str().expect("an id");
+    for job in [running.as_str(), ended.as_str(), webhook, "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "nope", "..", "01kaj0"] {
+        for route in routes().iter().filter(|route| route.path.contains("{id}") || route.path.contains("{webhook}")) {
             let headers = [("authorization", other.as_str())];
             let request = api.request(route.method, &filled(route, job), &headers, None);
-            let code = if route.path.starts_with("/v1/jobs") { "job_not_found" } else { "schedule_not_found" };
+            let code = match route.path.split('/').nth(2) {
+                Some("jobs") => "job_not_found",
+                Some("webhooks") => "webhook_not_found",
+                _ => "schedule_not_found",
+            };
             api.send_to(route.function, request).await.problem(404, code);
             asked += 1;
         }

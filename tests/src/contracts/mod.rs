@@ -3,18 +3,23 @@
 mod agreement;
 mod bells;
 mod blobs;
+mod deliveries;
 mod events;
 mod groups;
 mod jobs;
 mod keys;
 mod schedules;
 mod steps;
+mod webhooks;
 
-use convoke_app::ports::{Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps};
+use convoke_app::ports::{Deliveries, Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps, Webhooks};
 
 pub use agreement::{changes_agree, groups_round_trip};
 pub use bells::{Receives, bells_reach_their_queues};
 pub use blobs::{Opens, objects_are_kept, presigned_urls_are_followed};
+pub use deliveries::{
+    deliveries_are_due_until_they_are_over, deliveries_begin_with_their_job, tries_are_listed_newest_first,
+};
 pub use events::{events_are_numbered_without_gaps, events_are_paged, many_events_are_appended_whole};
 pub use groups::{
     a_conflict_answers_the_group, a_mark_is_applied_once, a_missing_group_is_missing, a_put_loser_gets_the_winners,
@@ -30,8 +35,15 @@ pub use steps::{
     a_fetch_brings_what_exists, chunks_come_back, results_are_paged_in_order, results_are_put_once,
     turns_are_put_once_and_in_order,
 };
+pub use webhooks::{webhooks_are_kept_by_tenant, webhooks_are_replaced_version_by_version};
 
 /// All ports of the table.
-pub trait Table: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Clone + 'static {}
+pub trait Table:
+    Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Webhooks + Deliveries + Clone + 'static
+{
+}
 
-impl<T: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Clone + 'static> Table for T {}
+impl<T: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Webhooks + Deliveries + Clone + 'static> Table
+    for T
+{
+}

@@ -31,11 +31,13 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
             capable: true,
             labels: BTreeMap::new(),
             notify: Vec::new(),
+            targets: Vec::new(),
             parent: None,
             tick: None,
         },
         root,
         idempotency: None,
+        deliveries: Vec::new(),
     }
 }
 

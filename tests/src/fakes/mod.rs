@@ -4,7 +4,9 @@
 mod blobs;
 mod env;
 mod faults;
+mod hooks;
 mod list;
+mod outbound;
 mod queue;
 mod schedules;
 mod table;
@@ -12,5 +14,6 @@ mod table;
 pub use blobs::FakeBlobs;
 pub use env::FakeEnv;
 pub use faults::{Dice, Fault, Faults, MessageFault, Rates};
+pub use outbound::FakeOutbound;
 pub use queue::{Delivery, FakeQueue, Lane};
 pub use table::{Changed, FakeTable};

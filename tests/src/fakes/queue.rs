@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use convoke_app::ports::{Bell, Bells, Env, PortError, Ring};
+use convoke_app::ports::{Bell, Bells, DeliveryBell, DeliveryBells, DeliveryRing, Env, PortError, Ring};
 
 use super::env::FakeEnv;
 use super::faults::{Faults, MessageFault};
@@ -37,10 +37,14 @@ struct Message {
     receives: u32,
 }
 
-/// Both queues of an installation, in memory. Clones are the same queues.
+/// A bell of a delivery, and when it is heard.
+type Waiting = Vec<(u64, DeliveryBell)>;
+
+/// The queues of an installation, in memory. Clones are the same queues.
 #[derive(Clone, Debug)]
 pub struct FakeQueue {
     messages: Arc<Mutex<(u64, Vec<Message>)>>,
+    deliveries: Arc<Mutex<Waiting>>,
     env: FakeEnv,
     faults: Faults,
 }
@@ -48,7 +52,7 @@ pub struct FakeQueue {
 impl FakeQueue {
     /// Empty queues, by that clock.
     pub fn new(env: FakeEnv, faults: Faults) -> Self {
-        Self { messages: Arc::default(), env, faults }
+        Self { messages: Arc::default(), deliveries: Arc::default(), env, faults }
     }
 
     /// Takes up to `max` messages that are visible, and hides them for `visibility_ms`.
@@ -64,6 +68,19 @@ impl FakeQueue {
         visible.take(max).map(take).collect()
     }
 
+    /// Takes all bells of deliveries that are heard by now; who fails to answer one rings it again.
+    pub fn take_deliveries(&self) -> Vec<DeliveryBell> {
+        let now_ms = self.env.now_ms();
+        let mut waiting = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = waiting.extract_if(.., |(at_ms, _)| *at_ms <= now_ms);
+        heard.map(|(_, bell)| bell).collect()
+    }
+
+    /// When the next bell of a delivery is heard (Unix milliseconds).
+    pub fn next_delivery_ms(&self) -> Option<u64> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(at_ms, _)| *at_ms).min()
+    }
+
     /// Acknowledges a message; one that is gone already is no error.
     pub fn delete(&self, id: u64) {
         self.lock().1.retain(|message| message.id != id);
@@ -72,6 +89,7 @@ impl FakeQueue {
     /// Loses all messages, as a process does that kept them in memory.
     pub fn lose_all(&self) {
         self.lock().1.clear();
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The clock that delays go by.
@@ -138,6 +156,20 @@ impl Bells for FakeQueue {
             .call("depth", || {
                 let waits = |message: &&Message| message.lane == Lane::Steps && message.visible_at_ms <= now_ms;
                 Ok(self.lock().1.iter().filter(waits).count() as u64)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl DeliveryBells for FakeQueue {
+    async fn ring_deliveries(&self, rings: &[DeliveryRing]) -> Result<(), PortError> {
+        self.faults
+            .call("ring_deliveries", || {
+                let now_ms = self.env.now_ms();
+                let waiting = rings.iter().map(|ring| (now_ms + u64::from(ring.delay_s) * 1_000, ring.bell.clone()));
+                self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).extend(waiting);
+                Ok(())
             })
             .await
     }

@@ -11,10 +11,11 @@ use convoke_app::ports::{
 };
 use convoke_domain::change::{Change, Set};
 use convoke_domain::group::Group;
-use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TenantId};
+use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TargetId, TenantId};
 use serde_json::Value;
 
 use super::faults::Faults;
+use super::hooks::Hooks;
 use super::list;
 
 /// What the table's stream tells of a group.
@@ -41,6 +42,7 @@ pub(super) struct State {
     idempotency: BTreeMap<(TenantId, String), (Idempotency, JobId)>,
     keys: BTreeMap<String, KeyRecord>,
     events: BTreeMap<JobKey, Vec<Event>>,
+    hooks: Hooks,
     late: BTreeMap<u8, Vec<JobKey>>,
     stream: Vec<Changed>,
 }
@@ -96,6 +98,14 @@ impl FakeTable {
         call: impl FnOnce(&mut State) -> T + Send,
     ) -> Result<T, PortError> {
         self.faults.call(what, || Ok(call(&mut self.lock()))).await
+    }
+
+    pub(super) async fn hooks<T: Send>(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(&mut Hooks) -> T + Send,
+    ) -> Result<T, PortError> {
+        self.call(what, |state| call(&mut state.hooks)).await
     }
 }
 
@@ -155,7 +165,7 @@ impl State {
     }
 
     fn submit(&mut self, submission: &Submission) -> Submitted {
-        let Submission { key, head, definition, root, idempotency } = submission;
+        let Submission { key, head, definition, root, idempotency, deliveries } = submission;
         if let Some(wanted) = idempotency {
             let now_s = root.root().map_or(root.at_ms, |root| root.created_ms) / 1_000;
             let place = (key.tenant.clone(), wanted.key_hash.clone());
@@ -172,6 +182,7 @@ impl State {
             self.heads.insert(key.clone(), head.clone());
             self.rows.insert(key.clone(), list::submitted(&key.job, head, root));
             self.definitions.insert(key.clone(), definition.clone());
+            self.hooks.submitted(key, deliveries);
         }
         Submitted::Created
     }
@@ -322,6 +333,14 @@ impl Sweeps for FakeTable {
         let mut state = self.lock();
         shown.extend(std::mem::replace(state.late.entry(shard).or_default(), late));
         Ok(shown)
+    }
+
+    async fn due_deliveries(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<(JobKey, TargetId)>, PortError> {
+        // Where nobody is told anything, the simulation's seeds fall as they do without.
+        if self.lock().hooks.is_quiet() {
+            return Ok(Vec::new());
+        }
+        self.hooks("due_deliveries", |hooks| hooks.due(shard, now_ms, limit as usize)).await
     }
 }
 

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod run;
 pub mod schedules;
 pub mod session;
+pub mod webhooks;
 pub mod weights;
 
 use args::{Cli, Command, RunArgs, ServeArgs};
@@ -70,6 +71,12 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
         Command::Schedules(command) => {
             let session = Session::new(&settings);
             let exit = schedules::schedules(command, (&settings, &session)).await;
+            session.end().await;
+            exit
+        }
+        Command::Webhooks(command) => {
+            let session = Session::new(&settings);
+            let exit = webhooks::webhooks(command, &session).await;
             session.end().await;
             exit
         }

@@ -77,6 +77,14 @@ struct Doc {
     aliases: BTreeMap<Alias, Spanned<ModelName>>,
     #[serde(default)]
     providers: Providers,
+    #[serde(default)]
+    outbound: Outbound,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outbound {
+    allow: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -160,6 +168,9 @@ impl Doc {
             to("CONVOKE_MODEL_ALIASES", pairs.collect::<Vec<_>>().join(","), first);
         }
         self.providers.list(to);
+        if let Some(allow) = &self.outbound.allow {
+            to("CONVOKE_OUTBOUND_ALLOW", allow.get_ref().join(","), allow.span().start);
+        }
     }
 }
 
@@ -271,7 +282,7 @@ mod tests {
         let file = parse(
             "model = \"openai/gpt-4.1\"\nport = 8080\ndata_dir = \"data\"\nprices = \"/p.json\"\n\n[budget]\nusd = 1.5\ntokens = 9\n\
              [aliases]\nsmart = \"ollama/qwen3:8b\"\n[providers.ollama]\nbase_url = \"http://box:1\"\ncapable = true\n\
-             [providers.compatible]\ncontext_tokens = 4096\n",
+             [providers.compatible]\ncontext_tokens = 4096\n[outbound]\nallow = [\"127.0.0.1:9000\", \"[::1]:9\"]\n",
         )
         .expect("valid");
         for (name, value, line) in [
@@ -285,6 +296,7 @@ mod tests {
             ("OLLAMA_BASE_URL", "http://box:1", 12),
             ("CONVOKE_OLLAMA_CAPABLE", "true", 13),
             ("CONVOKE_COMPATIBLE_CONTEXT_TOKENS", "4096", 15),
+            ("CONVOKE_OUTBOUND_ALLOW", "127.0.0.1:9000,[::1]:9", 17),
         ] {
             assert_eq!(file.get(name), Some(value), "{name}");
             assert_eq!(file.place(name), Some(format!("/etc/c/convoke.toml:{line}")), "{name}");

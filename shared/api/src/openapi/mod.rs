@@ -22,6 +22,9 @@ use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::request::{JobRequest, RetryRequest, UploadRequest};
 use crate::schedule::{RunList, RunView, ScheduleList, ScheduleRequest, ScheduleView};
 use crate::step::{StepDetail, StepList};
+use crate::webhook::{
+    DeliveryList, DeliveryView, RedeliveryView, WebhookList, WebhookRequest, WebhookView, WebhookWithSecret,
+};
 
 use operations::{Answer, Body, Op, Param, Place, Verb, operations};
 
@@ -106,6 +109,13 @@ fn components() -> Components {
         with::<ScheduleList>,
         with::<RunView>,
         with::<RunList>,
+        with::<WebhookRequest>,
+        with::<WebhookView>,
+        with::<WebhookWithSecret>,
+        with::<WebhookList>,
+        with::<DeliveryView>,
+        with::<DeliveryList>,
+        with::<RedeliveryView>,
         with::<Health>,
         with::<Problem>,
     ] {

@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Object, RefOr, Schema};
 
-use crate::schema::{job_id, job_status};
+use crate::schema::{job_id, job_status, webhook_id};
 
 /// An operation.
 pub(super) struct Op {
@@ -73,6 +73,7 @@ pub(super) struct Answer {
 
 const UNAUTHENTICATED: (u16, &str) = (401, "No valid key.");
 const NO_JOB: (u16, &str) = (404, "The caller has no such job.");
+const NO_WEBHOOK: (u16, &str) = (404, "The caller has no such webhook.");
 const BAD_REQUEST: (u16, &str) = (400, "The request can't be read.");
 const TOO_LARGE: (u16, &str) = (413, "The body is over 1 MiB.");
 const NOT_JSON: (u16, &str) = (415, "The body isn't application/json.");
@@ -184,6 +185,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(artifact_operations());
     operations.extend(control_operations());
     operations.extend(schedule_operations());
+    operations.extend(webhook_operations());
     operations.extend(open_operations());
     operations
 }
@@ -375,6 +377,69 @@ fn schedule_operations() -> Vec<Op> {
         of(Verb::Get, "/v1/schedules/{id}/runs", "listRuns", "Lists what the ticks started, newest first.")
             .paged()
             .answers(200, "A page of runs.", &[("application/json", Some("RunList"))]),
+    ]
+}
+
+fn webhook_operations() -> Vec<Op> {
+    let op = |method, path, id, summary| Op::new(method, path, id, summary).function("control").fails([UNAVAILABLE]);
+    let of = |method, path, id, summary| {
+        op(method, path, id, summary).param(Place::Path, "webhook", "The webhook.", webhook_id()).fails([NO_WEBHOOK])
+    };
+    vec![
+        op(Verb::Get, "/v1/webhooks", "listWebhooks", "Lists the caller's webhooks, oldest first.").answers(
+            200,
+            "All webhooks.",
+            &[("application/json", Some("WebhookList"))],
+        ),
+        op(Verb::Post, "/v1/webhooks", "createWebhook", "Makes a webhook, a place that jobs can tell what happens.")
+            .body("WebhookRequest", true)
+            .answers(201, "The webhook, and its secret, this once.", &[("application/json", Some("WebhookWithSecret"))])
+            .header(&[("Location", "The webhook's URL.")])
+            .fails([
+                BAD_REQUEST,
+                TOO_LARGE,
+                NOT_JSON,
+                (409, "There are 20 webhooks."),
+                (422, "The URL, a type of event or the description isn't valid."),
+            ]),
+        of(Verb::Get, "/v1/webhooks/{webhook}", "getWebhook", "Shows a webhook.").answers(
+            200,
+            "The webhook.",
+            &[("application/json", Some("WebhookView"))],
+        ),
+        of(Verb::Delete, "/v1/webhooks/{webhook}", "deleteWebhook", "Deletes a webhook; nothing more is sent to it.")
+            .answers(204, "It is gone.", &[]),
+        of(
+            Verb::Post,
+            "/v1/webhooks/{webhook}/rotate",
+            "rotateWebhook",
+            "Gives a webhook a new secret; for a day the one before signs as well.",
+        )
+        .answers(200, "The webhook, and its secret, this once.", &[("application/json", Some("WebhookWithSecret"))]),
+        of(
+            Verb::Post,
+            "/v1/webhooks/{webhook}/test",
+            "testWebhook",
+            "Sends an event `webhook.test` now and tells what came back; acknowledged, it enables a disabled webhook again.",
+        )
+        .answers(200, "What came of it.", &[("application/json", Some("DeliveryView"))]),
+        of(
+            Verb::Get,
+            "/v1/webhooks/{webhook}/deliveries",
+            "listDeliveries",
+            "Lists the tries at a webhook of the last 30 days, newest first.",
+        )
+        .paged()
+        .answers(200, "A page of tries.", &[("application/json", Some("DeliveryList"))]),
+        of(
+            Verb::Post,
+            "/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver",
+            "redeliver",
+            "Has the event of a try sent again, with the id that its message had; what was given up goes on.",
+        )
+        .param(Place::Path, "delivery", "The try.", text())
+        .answers(202, "It will be sent.", &[("application/json", Some("RedeliveryView"))])
+        .fails([(409, "It was a test, the webhook is disabled, or 50 events wait to be sent again.")]),
     ]
 }
 

@@ -4,14 +4,19 @@
 
 mod bells;
 mod blobs;
+mod deliveries;
 mod env;
+mod outbound;
 mod records;
 mod schedules;
 mod store;
+mod webhooks;
 
 pub use bells::{Bell, Bells, Ring};
 pub use blobs::{BlobKey, Blobs, PresignedUrl};
+pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryRing};
 pub use env::Env;
+pub use outbound::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};
 pub use records::{
     Definition, Event, EventKind, FileRef, JobHead, JobRow, KeyRecord, Manifest, Payload, Progress, StepRecord,
     TurnRecord,
@@ -21,6 +26,7 @@ pub use store::{
     Applied, EventPage, Events, Fetched, Groups, Idempotency, JobFilter, JobPage, Jobs, Keys, Reads, Steps, Submission,
     Submitted, Sweeps,
 };
+pub use webhooks::{ALL_EVENTS, Disabled, EarlierSecret, Saved, SigningSecret, Target, Wanted, Webhook, Webhooks};
 
 /// Why a port didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use convoke_domain::status::{JobStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BlobKey, Tick};
+use super::{BlobKey, Target, Tick};
 use crate::model::Usage;
 
 /// A value that stands in its item, or in object storage where it is large.
@@ -71,6 +71,9 @@ pub struct Definition {
     /// Where to send notifications, as submitted.
     #[serde(default)]
     pub notify: Vec<Value>,
+    /// Those of them that there are, each once, with what they want to be told of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
     /// The job whose results are taken over where they exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<JobId>,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use convoke_domain::change::Change;
+use convoke_domain::delivery::Delivery;
 use convoke_domain::group::Group;
-use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TenantId};
+use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TargetId, TenantId};
 use convoke_domain::status::JobStatus;
 use serde_json::Value;
 
@@ -126,6 +127,8 @@ pub struct Submission {
     pub root: Group,
     /// The caller's idempotency.
     pub idempotency: Option<Idempotency>,
+    /// One for each target that is to be told, no target twice; at most 10.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// What came of a submission.
@@ -165,7 +168,7 @@ pub struct JobPage {
 /// Jobs as a whole.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Makes a job (J, D, and the idempotency item) in one transaction. Idempotent by the job's id.
+    /// Makes a job (J, D, the idempotency item, the deliveries) in one transaction. Idempotent by the job's id.
     async fn submit(&self, submission: &Submission) -> Result<Submitted, PortError>;
 
     /// A job, strongly read; `None` where this tenant has none of that id.
@@ -186,6 +189,9 @@ pub trait Jobs: Send + Sync {
 pub trait Sweeps: Send + Sync {
     /// Jobs of a shard (0 to 15) that are due at `now_ms`, oldest first, at most `limit`.
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError>;
+
+    /// Deliveries of a shard (0 to 3) that are due at `now_ms`, oldest first, at most `limit`.
+    async fn due_deliveries(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<(JobKey, TargetId)>, PortError>;
 }
 
 /// Keys of the API, by hash: law 9's exception for authentication.

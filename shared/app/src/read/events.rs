@@ -88,23 +88,32 @@ const fn is_last(event: &Event) -> bool {
 }
 
 fn view(event: Event) -> EventView {
-    EventView { seq: event.seq, at: Time(event.at_ms), what: what(event.kind) }
+    EventView { seq: event.seq, at: Time(event.at_ms), what: event.kind.into() }
 }
 
-fn what(kind: EventKind) -> EventWhat {
-    match kind {
-        EventKind::Submitted => EventWhat::Submitted,
-        EventKind::Working => EventWhat::Working,
-        EventKind::StepStarted { step, attempt } => EventWhat::StepStarted { step, attempt },
-        EventKind::StepCompleted { step, attempt } => EventWhat::StepCompleted { step, attempt },
-        EventKind::StepFailed { step, attempt } => EventWhat::StepFailed { step, attempt },
-        EventKind::StepRetrying { step, not_before_ms } => {
-            EventWhat::StepRetrying { step, not_before: Time(not_before_ms) }
+impl EventKind {
+    /// The event's type, as callers name it.
+    pub fn type_name(&self) -> &'static str {
+        EventWhat::from(self.clone()).name()
+    }
+}
+
+impl From<EventKind> for EventWhat {
+    fn from(kind: EventKind) -> Self {
+        match kind {
+            EventKind::Submitted => EventWhat::Submitted,
+            EventKind::Working => EventWhat::Working,
+            EventKind::StepStarted { step, attempt } => EventWhat::StepStarted { step, attempt },
+            EventKind::StepCompleted { step, attempt } => EventWhat::StepCompleted { step, attempt },
+            EventKind::StepFailed { step, attempt } => EventWhat::StepFailed { step, attempt },
+            EventKind::StepRetrying { step, not_before_ms } => {
+                EventWhat::StepRetrying { step, not_before: Time(not_before_ms) }
+            }
+            EventKind::StepWaitsForBudget { step } => EventWhat::StepWaitsForBudget { step },
+            EventKind::MapStarted { step } => EventWhat::MapStarted { step },
+            EventKind::Ending { stop_reason, step, cause } => EventWhat::Ending { stop_reason, step, cause },
+            EventKind::Ended { status, stop_reason } => EventWhat::Ended { status, stop_reason },
+            EventKind::Cost { spent } => EventWhat::Cost { spent: spent.into() },
         }
-        EventKind::StepWaitsForBudget { step } => EventWhat::StepWaitsForBudget { step },
-        EventKind::MapStarted { step } => EventWhat::MapStarted { step },
-        EventKind::Ending { stop_reason, step, cause } => EventWhat::Ending { stop_reason, step, cause },
-        EventKind::Ended { status, stop_reason } => EventWhat::Ended { status, stop_reason },
-        EventKind::Cost { spent } => EventWhat::Cost { spent: spent.into() },
     }
 }

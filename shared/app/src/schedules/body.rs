@@ -53,6 +53,8 @@ impl Platform {
         let mut issues = Vec::new();
         let timing = timing::read(request.cron.as_deref(), request.time_zone.as_deref(), request.every_s, &mut issues);
         check_bounds(&request, &mut issues);
+        let (_, unknown) = self.targets(tenant, &request.job).await?;
+        issues.extend(unknown.into_iter().map(|issue| placed(None, issue)));
         let inputs = match &request.batch {
             Some(batch) => self.inputs_of(tenant, batch, &mut issues).await?,
             None => Vec::new(),

@@ -13,6 +13,7 @@ use convoke_api::flow::{FlowDoc, FlowIssue};
 use convoke_api::job::{Accepted, Links};
 use convoke_domain::bits::Bits;
 use convoke_domain::decide::{self, View};
+use convoke_domain::delivery::Delivery;
 use convoke_domain::graph::Graph;
 use convoke_domain::group::{Balance, Group, Root, Scope};
 use convoke_domain::ids::{GroupId, JobId, JobKey, TenantId};
@@ -23,7 +24,9 @@ use serde_json::Value;
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::{self, Capability, CompiledFlow};
 use crate::platform::Platform;
-use crate::ports::{Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Ring, Submission, Submitted, Tick};
+use crate::ports::{
+    Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Ring, Submission, Submitted, Target, Tick,
+};
 use crate::work::WorkError;
 
 use body::Asked;
@@ -78,7 +81,10 @@ impl Platform {
         body: &Value,
         (repeat, tick): (Option<&IdempotencyKey>, Option<Tick>),
     ) -> Result<Answered, Failure> {
-        let checked = self.check(body)?;
+        let (targets, unknown) = self.targets(&key.tenant, body).await?;
+        // What a tick submits was checked when its schedule was made, and tells those that there still are.
+        let unknown = if tick.is_some() { Vec::new() } else { unknown };
+        let checked = self.check(body, unknown)?;
         let uploads = files::named(&checked.input).map_err(|issues| invalid(Part::Input, issues))?;
         let mut input = checked.input;
         let issues = self.take_over(&key, &uploads, &mut input).await?;
@@ -95,6 +101,7 @@ impl Platform {
             capable: checked.flow.capability == Capability::Capable,
             labels: checked.asked.labels,
             notify: checked.asked.notify,
+            targets,
             parent: None,
             tick,
         };
@@ -108,12 +115,15 @@ impl Platform {
         let now_ms = self.ports.env.now_ms();
         let deadline_ms = now_ms + millis(checked.asked.deadline);
         let root = new_root(&graph, head.budget, now_ms, deadline_ms);
+        let deliveries = deliveries(&definition.targets, now_ms);
         let idempotency = repeat.map(|repeat| repeat.stored("jobs", body, now_ms));
-        self.accept_job(&graph, Submission { key, head, definition, root, idempotency }).await
+        self.accept_job(&graph, Submission { key, head, definition, root, idempotency, deliveries }).await
     }
 
-    fn check(&self, body: &Value) -> Result<Checked, Failure> {
+    /// Checks all but the targets; `unknown` are mistakes that were found there.
+    fn check(&self, body: &Value, unknown: Vec<FlowIssue>) -> Result<Checked, Failure> {
         let (asked, mut issues) = body::read(body, &self.limits);
+        issues.extend(unknown);
         let (model, capability) = self.model_of(asked.model.as_deref(), &mut issues);
         let (doc, flow) = match compiled(&asked.flow, capability) {
             Ok(both) => both,
@@ -240,6 +250,11 @@ fn definition_blob(key: &JobKey, name: &str) -> BlobKey {
 
 fn same_body(idempotency: Option<&Idempotency>, body_hash: &str) -> bool {
     idempotency.is_none_or(|idempotency| idempotency.body_hash == body_hash)
+}
+
+/// A delivery for each target.
+fn deliveries(targets: &[Target], now_ms: u64) -> Vec<Delivery> {
+    targets.iter().map(|target| Delivery::new(target.id.clone(), now_ms)).collect()
 }
 
 /// The answer is made of the job's id alone, so that a replay is the same.

@@ -6,7 +6,7 @@ use convoke_domain::ids::JobKey;
 use convoke_domain::status::JobStatus;
 use serde_json::Value;
 
-use super::{Answered, IdempotencyKey, body, corrupt, definition_blob, invalid, millis, new_root};
+use super::{Answered, IdempotencyKey, body, corrupt, definition_blob, deliveries, invalid, millis, new_root};
 use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
 use crate::ports::{Definition, JobHead, Payload, Submission};
@@ -40,17 +40,19 @@ impl Platform {
         let key = self.new_key(&parent.tenant)?;
         let definition = self.taken_over(parent, &key, &flow.definition).await?;
         let now_ms = self.ports.env.now_ms();
+        let deliveries = deliveries(&definition.targets, now_ms);
         let time_ms = job.deadline_ms.saturating_sub(job.created_ms).min(millis(self.limits.deadline_max));
         let root = new_root(flow.graph(), budget, now_ms, now_ms + time_ms);
         let head = JobHead { budget, parent: Some(parent.job.clone()), ..head };
         let idempotency = repeat.map(|repeat| repeat.stored(&format!("retry {}", parent.job), body, now_ms));
-        self.accept_job(flow.graph(), Submission { key, head, definition, root, idempotency }).await
+        self.accept_job(flow.graph(), Submission { key, head, definition, root, idempotency, deliveries }).await
     }
 
     async fn taken_over(&self, parent: &JobKey, key: &JobKey, earlier: &Definition) -> Result<Definition, Failure> {
         Ok(Definition {
             flow: self.copied(parent, key, ("flow.json", &earlier.flow)).await?,
             input: self.copied(parent, key, ("input.json", &earlier.input)).await?,
+            targets: self.standing_targets(&key.tenant, &earlier.targets).await?,
             parent: Some(parent.job.clone()),
             tick: None,
             ..earlier.clone()

@@ -28,6 +28,8 @@ pub struct TickReport {
     pub jobs: u32,
     /// Jobs that couldn't be looked at; they stay due.
     pub failed: u32,
+    /// Deliveries that were due.
+    pub deliveries: u32,
 }
 
 /// Whether slots that may simply be claimed are rung, too.
@@ -38,7 +40,7 @@ enum Ringing {
 }
 
 impl Platform {
-    /// Looks at every job that is due (law 8). A job that can't be looked at doesn't keep the others waiting.
+    /// Looks at every job that is due (law 8), and rings for every delivery that is. A job that can't be looked at doesn't keep the others waiting.
     pub async fn tick(&self, now_ms: u64) -> Result<TickReport, WorkError> {
         let deep = self.ports.bells.depth().await? > self.limits.queue_depth_max;
         let ringing = if deep { Ringing::LostOnly } else { Ringing::All };
@@ -52,6 +54,7 @@ impl Platform {
                 }
             }
         }
+        report.deliveries = self.ring_due_deliveries(now_ms).await?;
         Ok(report)
     }
 
@@ -76,6 +79,7 @@ impl Platform {
                 }
             }
         }
+        self.take_up_deliveries().await?;
         Ok(report)
     }
 

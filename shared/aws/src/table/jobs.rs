@@ -45,7 +45,8 @@ impl Jobs for DynamoTable {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, PortError> {
         for attempt in 0..TRIES {
             let failed = self.transact(SUBMIT, self.writes(submission)?).await?;
-            // Writes are J, D and perhaps I. Where J is there already, this submission was applied before.
+            // Writes are J, D, perhaps I, and deliveries, which stand and fall with J. Where J is there already, this
+            // submission was applied before.
             let (Some(idempotency), Some(true)) = (&submission.idempotency, failed.get(2)) else {
                 return Ok(Submitted::Created);
             };
@@ -108,7 +109,7 @@ impl DynamoTable {
     }
 
     fn writes(&self, submission: &Submission) -> Result<Vec<TransactWriteItem>, PortError> {
-        let Submission { key, head, definition, root, idempotency } = submission;
+        let Submission { key, head, definition, root, idempotency, deliveries } = submission;
         let mut job = encode(key, root)?;
         encode_head(&mut job, key, head);
         let definition = document(job_pk(key), DEFINITION.to_owned(), definition)?;
@@ -116,6 +117,9 @@ impl DynamoTable {
         if let Some(idempotency) = idempotency {
             let created_ms = root.root().map_or(root.at_ms, |root| root.created_ms);
             writes.push(self.put_absent(idempotency_item(key, idempotency), Some(created_ms / 1_000))?);
+        }
+        for delivery in deliveries {
+            writes.push(self.put_delivery(SUBMIT, key, delivery)?);
         }
         Ok(writes)
     }

@@ -9,9 +9,11 @@
 //! | | `T#task#item#round#turn` | a turn |
 //! | | `M#nnn#nnnnn` | a chunk of a map's list |
 //! | | `E#nnnnnnnnnn` | a page of events, by the number of its first one; with the versions seen so far, per group |
-//! | `T#tenant` | `I#hash`, `K#hash` | a caller's idempotency key (expires), an API key of the tenant |
+//! | | `N#target` | a delivery: what a target has been told, when it is due (`GSI2`) |
+//! | `T#tenant` | `I#hash`, `K#hash`, `W#id` | a caller's idempotency key (expires), an API key of the tenant, a webhook |
 //! | | `C#schedule` | a schedule |
 //! | `T#tenant#C#schedule` | `R#tick` | what a tick started (expires) |
+//! | `T#tenant#W#id` | `L#ulid` | a try at a webhook (expires) |
 //! | `KEY#hash` | `-` | an API key |
 //!
 //! Every item carries `v`, the version of its shape. Items that are put once hold one JSON text in `b`; groups, which
@@ -27,17 +29,21 @@
 //! | load groups | the same | 1 ru per group |
 //! | put a list's chunks | `BatchWriteItem` by 25 | 1 wu per KB |
 //! | results, turns, events in order | `Query` on the partition, consistent | 1 ru per 4 KB |
-//! | submit | `TransactWriteItems`: `J`, `D`, `I#hash` | 2 wu per item, +2 for the indexes; a repeat also reads `I#hash`: 1 ru |
+//! | submit | `TransactWriteItems`: `J`, `D`, `I#hash`, `N#target` | 2 wu per item, +2 for the indexes; a repeat also reads `I#hash`: 1 ru |
 //! | one job | `GetItem`, consistent | 1 ru |
 //! | list jobs | `Query` on `GSI1`, backwards | 0.5 ru per 4 KB of rows |
-//! | jobs that are due | `Query` on `GSI2`, by shard and time | 0.5 ru per 4 KB of keys |
+//! | jobs, deliveries that are due | `Query` on `GSI2`, by shard and time | 0.5 ru per 4 KB of keys |
 //! | store a schedule or a run | `PutItem` over the version before | 1 wu per KB, +2 for the index |
 //! | schedules and runs that are due | `Query` on `GSI2`, by time | 0.5 ru per 4 KB of keys |
 //! | whose key | `GetItem`, consistent | 1 ru |
 //! | put, delete a key | `TransactWriteItems`: both items | 4 wu |
 //! | append events | `Query` of the last page (unless this process put it, or there is none), `PutItem` of the next if absent, up to 32 events each | 1 ru, 1 wu per KB: about 8 events |
+//! | a delivery: claim, end of a round | `PutItem` over the version before | 1 wu, +2 where the due time moves |
+//! | note a try | `PutItem` | 1 wu |
+//! | one webhook, one delivery | `GetItem`, consistent | 1 ru |
 
 mod change;
+mod deliveries;
 mod events;
 mod expression;
 mod group;
@@ -52,6 +58,8 @@ mod steps;
 mod stream;
 mod sweeps;
 mod tails;
+mod versioned;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -63,7 +71,8 @@ use crate::jitter::Jitter;
 pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
 pub use stream::group_from_stream_image;
 
-/// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys`, `Schedules` and `Events`. Cheap to clone.
+/// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys`, `Schedules`, `Events`,
+/// `Webhooks` and `Deliveries`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DynamoTable {
     client: Client,

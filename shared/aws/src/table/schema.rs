@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, StreamSpecification, StreamViewType,
 };
-use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TenantId};
+use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TargetId, TenantId, WebhookId};
 use sha2::{Digest, Sha256};
 
 /// Partition key.
@@ -25,15 +25,17 @@ pub(crate) const GSI1: &str = "GSI1";
 pub(crate) const GPK1: &str = "gpk1";
 /// Sort key of [`GSI1`]: the job's id.
 pub(crate) const GSK1: &str = "gsk1";
-/// Jobs that are due.
+/// Jobs and deliveries that are due.
 pub(crate) const GSI2: &str = "GSI2";
-/// Partition key of [`GSI2`]: `DUE#nn`.
+/// Partition key of [`GSI2`]: `DUE#nn` for jobs, `DUEN#nn` for deliveries.
 pub(crate) const GPK2: &str = "gpk2";
 /// Sort key of [`GSI2`]: Unix milliseconds.
 pub(crate) const GSK2: &str = "gsk2";
 
-/// Shards of [`GSI2`].
+/// Shards of jobs in [`GSI2`].
 pub const DUE_SHARDS: u8 = 16;
+/// Shards of deliveries in [`GSI2`]. Each is a query a minute, also where nobody is told anything.
+const DELIVERY_SHARDS: u8 = 4;
 
 /// Attributes of groups. Whole items are billed and rewritten, so the names are short.
 pub(crate) mod attr {
@@ -197,6 +199,31 @@ pub(crate) fn key_sk(hash: &str) -> String {
     format!("K#{hash}")
 }
 
+/// Sort key of a tenant's webhook.
+pub(crate) fn webhook_sk(id: &str) -> String {
+    format!("W#{id}")
+}
+
+/// Partition of the tries at a webhook.
+pub(crate) fn attempts_pk(tenant: &TenantId, webhook: &WebhookId) -> String {
+    format!("T#{tenant}#W#{webhook}")
+}
+
+/// Sort key of a try.
+pub(crate) fn attempt_sk(id: &str) -> String {
+    format!("L#{id}")
+}
+
+/// Sort key of a delivery.
+pub(crate) fn delivery_sk(target: &TargetId) -> String {
+    format!("N#{target}")
+}
+
+/// The target whose delivery's sort key it is.
+pub(crate) fn target_of_sk(sk: &str) -> Option<TargetId> {
+    sk.strip_prefix("N#")?.parse().ok()
+}
+
 /// Sort key of a caller's idempotency key.
 pub(crate) fn idempotency_sk(hash: &str) -> String {
     format!("I#{hash}")
@@ -241,6 +268,17 @@ pub fn due_shard(job: &JobId) -> u8 {
 /// Partition of a shard of the due index.
 pub(crate) fn due_pk(shard: u8) -> String {
     format!("DUE#{shard:02}")
+}
+
+/// The shard of the due index that a job's deliveries are in.
+pub(crate) fn delivery_shard(job: &JobId) -> u8 {
+    // Never to be changed either.
+    Sha256::digest(job.as_str())[0] % DELIVERY_SHARDS
+}
+
+/// Partition of a shard of the deliveries in the due index.
+pub(crate) fn delivery_due_pk(shard: u8) -> String {
+    format!("DUEN#{shard:02}")
 }
 
 /// The table, as `CreateTable` takes it: on demand, with both indexes and a stream of old and new images. (The time to
@@ -307,7 +345,12 @@ mod tests {
         };
         assert_eq!(job_pk(&key), "T#acme-1#J#01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
         assert_eq!(job_of_pk(&job_pk(&key)), Some(key));
-        assert_eq!(job_of_pk("T#acme-1"), None);
+        for other in ["T#acme-1", "T#acme-1#W#wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"] {
+            assert_eq!(job_of_pk(other), None);
+        }
+        let target: TargetId = "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("a target");
+        assert_eq!(target_of_sk(&delivery_sk(&target)), Some(target.clone()));
+        assert_eq!((target_of_sk("J"), group_of_sk(&delivery_sk(&target))), (None, None));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use convoke_app::ports::{PortError, Sweeps};
-use convoke_domain::ids::JobKey;
+use convoke_domain::ids::{JobKey, TargetId};
 
 use super::DynamoTable;
 use super::expression::Placeholders;
 use super::item::{Fields, Item, number, text};
-use super::schema::{self, GPK2, GSI2, GSK2, PK};
+use super::schema::{self, GPK2, GSI2, GSK2, PK, SK};
 
 const DUE: &str = "the table (reading what is due)";
 
@@ -17,6 +17,12 @@ impl Sweeps for DynamoTable {
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError> {
         let query = self.due_query(schema::due_pk(shard), now_ms);
         self.pages(DUE, query, limit as usize).await?.iter().map(job_of).collect()
+    }
+
+    async fn due_deliveries(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<(JobKey, TargetId)>, PortError> {
+        let query = self.due_query(schema::delivery_due_pk(shard), now_ms);
+        let rows = self.pages(DUE, query, limit as usize).await?;
+        rows.iter().map(|row| Ok((job_of(row)?, target_of(row)?))).collect()
     }
 }
 
@@ -45,4 +51,9 @@ impl DynamoTable {
 fn job_of(item: &Item) -> Result<JobKey, PortError> {
     let fields = Fields::of_index(item);
     schema::job_of_pk(fields.text(PK)?).ok_or_else(|| fields.corrupt(PK, "no job's partition"))
+}
+
+fn target_of(item: &Item) -> Result<TargetId, PortError> {
+    let fields = Fields::of_index(item);
+    schema::target_of_sk(fields.text(SK)?).ok_or_else(|| fields.corrupt(SK, "no delivery's key"))
 }

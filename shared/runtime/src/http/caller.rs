@@ -57,11 +57,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
-        let Path(params) = Path::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Refused::Malformed { detail: error.to_string() })?;
         let (mut id, mut rest) = (String::new(), String::new());
-        for (name, value) in params {
+        for (name, value) in path_parameters(parts, state).await? {
             if name == "id" { id = value } else { rest = value }
         }
         let key = Platform::from_ref(state).job_key(&caller.tenant, &id)?;
@@ -93,6 +90,40 @@ where
             .map_err(|error| Refused::Malformed { detail: error.to_string() })?;
         Ok(Self { tenant: caller.tenant, id })
     }
+}
+
+/// The webhook that the URL names, and the try at it; whether they exist is the use case's to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfWebhook {
+    /// The caller's tenant.
+    pub tenant: TenantId,
+    /// The webhook, decoded.
+    pub webhook: String,
+    /// The try; empty where the URL names none.
+    pub delivery: String,
+}
+
+impl<S> FromRequestParts<S> for OfWebhook
+where
+    Platform: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        let (mut webhook, mut delivery) = (String::new(), String::new());
+        for (name, value) in path_parameters(parts, state).await? {
+            if name == "webhook" { webhook = value } else { delivery = value }
+        }
+        Ok(Self { tenant: caller.tenant, webhook, delivery })
+    }
+}
+
+/// The names and values of the route's parameters, decoded.
+async fn path_parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, Refused> {
+    let found = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+    found.map(|Path(params)| params).map_err(|error| Refused::Malformed { detail: error.to_string() })
 }
 
 /// Query parameters; those that `T` doesn't know are ignored.

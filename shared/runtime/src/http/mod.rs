@@ -18,7 +18,7 @@ use convoke_app::read::Sleeper;
 
 pub use accepted::accepted;
 pub use body::{BODY_BYTES_MAX, JsonBody, OptionalJsonBody};
-pub use caller::{Authenticated, OfJob, OfTenant, Params, Repeat};
+pub use caller::{Authenticated, OfJob, OfTenant, OfWebhook, Params, Repeat};
 pub use edge::REQUEST_ID;
 pub use error::HttpError;
 

@@ -1,0 +1,123 @@
+//! The function `deliver`: tells targets of what has happened, as the queue of deliveries asks for it.
+//!
+//! All messages of a batch are worked side by side: a place that hangs holds up nobody else's. What fails is reported by
+//! message; that a place doesn't acknowledge is no failure of the message, but the delivery's own matter (see
+//! [`Platform::deliver`]).
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use convoke_app::deliver::DeliverError;
+use convoke_app::platform::Platform;
+use convoke_app::ports::DeliveryBell;
+use convoke_app::work::Until;
+use futures_util::future::join_all;
+use lambda_runtime::{LambdaEvent, Service, service_fn};
+use serde::Deserialize;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+/// The version of bells that this code reads.
+const BELL_VERSION: u64 = 1;
+
+/// The handler as `lambda_runtime` runs it.
+pub fn service(
+    platform: Platform,
+) -> impl Service<LambdaEvent<SqsEvent>, Response = SqsBatchResponse, Error = Infallible, Future: Send> + Clone {
+    service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let platform = platform.clone();
+        async move {
+            let until = Until { deadline_ms: event.context.deadline };
+            let span = tracing::info_span!("batch", request_id = event.context.request_id);
+            Ok(handle(&platform, event.payload, until).instrument(span).await)
+        }
+    })
+}
+
+/// Answers the bells of a batch; the answer names the messages that are to come again.
+///
+/// Idempotent: a bell for what is told, taken or left alone for a while is answered at once.
+pub async fn handle(platform: &Platform, event: SqsEvent, until: Until) -> SqsBatchResponse {
+    let received = event.records.into_iter().map(|message| {
+        let id = message.message_id.as_deref();
+        let span = tracing::info_span!("message", message_id = id, tenant = Empty, job = Empty, target = Empty);
+        receive(platform, message, until).instrument(span)
+    });
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(join_all(received).await.into_iter().flatten());
+    response
+}
+
+/// Why a message isn't done.
+#[derive(Debug, thiserror::Error)]
+enum MessageError {
+    #[error("the message is no delivery's bell")]
+    Malformed(#[source] serde_json::Error),
+    #[error("the message is a bell of version {0}, this code reads {BELL_VERSION}")]
+    Version(u64),
+    #[error("the delivery can't be made")]
+    Deliver(#[source] DeliverError),
+}
+
+impl MessageError {
+    const fn is_expected(&self) -> bool {
+        match self {
+            Self::Deliver(error) => error.is_retryable(),
+            Self::Malformed(_) | Self::Version(_) => false,
+        }
+    }
+}
+
+/// Answers the id of a message that is to come again.
+async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Option<String> {
+    let answered = match bell(&message.body.unwrap_or_default()) {
+        Ok(bell) => answer(platform, &bell, until).await,
+        Err(error) => Err(error),
+    };
+    let error = answered.err()?;
+    if error.is_expected() {
+        tracing::warn!(error = &error as &dyn Error, "a message comes again");
+    } else {
+        tracing::error!(error = &error as &dyn Error, "a message failed");
+    }
+    Some(message.message_id.unwrap_or_default())
+}
+
+fn bell(body: &str) -> Result<DeliveryBell, MessageError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u64,
+    }
+    let Versioned { v } = serde_json::from_str(body).map_err(MessageError::Malformed)?;
+    if v != BELL_VERSION {
+        return Err(MessageError::Version(v));
+    }
+    serde_json::from_str(body).map_err(MessageError::Malformed)
+}
+
+async fn answer(platform: &Platform, bell: &DeliveryBell, until: Until) -> Result<(), MessageError> {
+    let span = tracing::Span::current();
+    span.record("tenant", bell.key.tenant.as_str());
+    span.record("job", bell.key.job.as_str());
+    span.record("target", bell.target.to_string());
+    platform.deliver(bell, until).await.map_err(MessageError::Deliver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bells_are_read_strictly() {
+        let good =
+            r#"{"v":1,"tenant":"acme","job":"01KAJ0X5T3ZQ4V8N2M6R7W9YBC","target":"wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"}"#;
+        assert_eq!(bell(good).expect("a bell").target.to_string(), "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
+        assert_eq!(serde_json::to_string(&bell(good).expect("a bell")).expect("json"), good);
+        let newer = good.replace("\"v\":1", "\"v\":2");
+        assert!(matches!(bell(&newer), Err(MessageError::Version(2))));
+        for bad in ["", "{}", "[1]", r#"{"v":1}"#, &good.replace("acme", "A/B"), &good.replace("wh_", "xx_")] {
+            assert!(matches!(bell(bad), Err(MessageError::Malformed(_))), "{bad}");
+        }
+    }
+}
