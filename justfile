@@ -17,6 +17,10 @@ ci:
 test:
     .ci/run test
 
+# the template with release bootstraps in an emulator of AWS (4 minutes after the build)
+deploy:
+    .ci/run deploy
+
 # formatting, without changing anything
 fmt:
     .ci/run fmt

@@ -62,6 +62,8 @@ def work(stack: Stack, models: Models, cli: Path, zips: dict[str, Path]):
         journeys.by_command_line(rig)
     with Step("a job by HTTP, its events, its files"):
         journeys.by_http(rig)
+    with Step("a schedule"):
+        journeys.scheduled(rig)
     with Step("roles: what each may do, and what it may not"):
         denied.roles(rig)
     with Step("a bell that gets lost, and the clock on its schedule"):

@@ -78,6 +78,20 @@ fn what_fails_again_and_again_is_kept_apart() {
 }
 
 #[test]
+fn every_queue_of_dead_letters_has_an_alarm() {
+    let template = Template::read();
+    let queues = template.of("AWS::SQS::Queue");
+    let dead =
+        queues.iter().filter(|queue| queue.property("RedrivePolicy").is_null()).map(|queue| queue.name.to_owned());
+    let watched = template
+        .of("AWS::CloudWatch::Alarm")
+        .into_iter()
+        .filter(|alarm| alarm.property("MetricName") == "ApproximateNumberOfMessagesVisible")
+        .map(|alarm| template.target(alarm.property("Dimensions")).name.to_owned());
+    assert_eq!(dead.collect::<BTreeSet<_>>(), watched.collect::<BTreeSet<_>>());
+}
+
+#[test]
 fn what_kills_a_process_comes_alone() {
     let template = Template::read();
     let mappings = template.of("AWS::Lambda::EventSourceMapping");

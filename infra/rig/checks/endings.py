@@ -42,7 +42,7 @@ def stream_again(rig: Rig):
 
 
 def poison(rig: Rig):
-    """A message that is no bell: it is tried, buried, and sent back as `aws sqs start-message-move-task` does."""
+    """A message that is no bell: it is tried, buried, and sent back."""
     sqs, steps, dead = rig.stack.client("sqs"), rig.resources["Steps"], rig.resources["StepsDead"]
     usual = sqs.get_queue_attributes(QueueUrl=steps, AttributeNames=["VisibilityTimeout"])["Attributes"]
     # Five deliveries, an hour and a half apart, would be a long wait.
@@ -53,22 +53,34 @@ def poison(rig: Rig):
         check(rig.api.ended(job)["status"] == "completed", "a job beside it goes on")
         within(60, "it is buried", lambda: depth(rig, "StepsDead") == 1)
         note("five deliveries, then the dead-letter queue")
-        sources = sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"]
-        check(sources == [steps], "SQS knows where it came from", sources)
-        sqs.start_message_move_task(SourceArn=rig.stack.outputs()["DeadSteps"])
-        within(30, "it is sent back", lambda: depth(rig, "StepsDead") == 0)
-        within(60, "and buried again, since nothing has changed", lambda: depth(rig, "StepsDead") == 1)
-        check(True, "a dead letter is sent back by one command, and buried again while it is still poison")
+        send_back(rig)
+        within(60, "it is buried again, since nothing has changed", lambda: depth(rig, "StepsDead") == 1)
+        check(depth(rig, "Steps") == 0, "sent back, it is buried again while it is still poison")
         sqs.purge_queue(QueueUrl=dead)
     finally:
         sqs.set_queue_attributes(QueueUrl=steps, Attributes=usual)
 
 
+def send_back(rig: Rig):
+    """What `aws sqs start-message-move-task` does, which the emulator doesn't know."""
+    sqs = rig.stack.client("sqs")
+    dead = rig.resources["StepsDead"]
+    messages = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.send_message(QueueUrl=rig.resources["Steps"], MessageBody=message["Body"])
+        sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+    check([message["Body"] for message in messages] == ["no bell"], "the dead letter is as it was sent", messages)
+
+
 def update(rig: Rig, packaged, parameters: dict[str, str]):
-    """A parameter changes; what was made stays."""
+    """Parameters change; what was made stays."""
     before = {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}
-    rig.stack.deploy(packaged, parameters | {"BudgetUsd": "0.25", "LogLevel": "debug"})
-    check(rig.stack.resources() == rig.resources, "an update replaces nothing")
+    alarms = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:operators"}
+    rig.stack.deploy(packaged, parameters | alarms | {"BudgetUsd": "0.25", "LogLevel": "debug"})
+    after = rig.stack.resources()
+    check(rig.resources.items() <= after.items(), "an update replaces nothing")
+    added = sorted(after.keys() - rig.resources.keys())
+    check(len(added) == 7 and all(name.endswith("Alarm") for name in added), "and adds what it names: alarms", added)
     job = rig.api.submit(ARTICLE, "updated tea")
     check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
     check(rig.api.ended(job)["status"] == "completed", "and work")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from .. import model
-from ..journey import ARTICLE, FAN, Api, ask
+from ..journey import ARTICLE, FAN, JOB_S, Api, ask
 from ..model import Models
 from ..say import Failed, check, note, within
 from ..stack import Stack
@@ -120,6 +120,25 @@ def uploaded(rig: Rig):
     absent = api.ask("POST", "/v1/uploads", {"name": "absent.md", "bytes": 1}).json()
     refused = api.ask("POST", "/v1/jobs", {"flow": flow, "input": {"topic": "x", "files": [absent["id"]]}})
     check(refused.status == 422, "one that never came is the caller's mistake", refused.body)
+
+
+def scheduled(rig: Rig):
+    """A batch of a schedule, run now: its inputs come by an upload, and one job makes room for the next."""
+    api = rig.api
+    lines = b"".join(json.dumps({"topic": f"tea {number}"}).encode() + b"\n" for number in range(3))
+    upload = api.ask("POST", "/v1/uploads", {"name": "topics.jsonl", "bytes": len(lines)}).json()
+    ask("PUT", upload["url"], lines, upload["headers"])
+    batch = {"file": upload["id"], "at_once": 1}
+    body = {"every_s": 86_400, "job": {"flow": ARTICLE, "input": {}}, "batch": batch}
+    made = api.ask("POST", "/v1/schedules", body)
+    check(made.status == 201, "a schedule is made", made.body)
+    schedule = made.json()["id"]
+    run = api.ask("POST", f"/v1/schedules/{schedule}/run")
+    check(run.status == 202, "and run at once", run.body)
+    done = lambda: [run for run in api.get(f"/v1/schedules/{schedule}/runs")["runs"] if run.get("ended_at")]
+    view = within(JOB_S, "the run ends", done)[0]
+    check(view["completed"] == view["total"] == len(lines.splitlines()), "each of its inputs was a job, one after the other", view)
+    check(api.ask("DELETE", f"/v1/schedules/{schedule}").status == 204, "a schedule can be deleted")
 
 
 def lost_bell(rig: Rig):

@@ -170,3 +170,84 @@ fn usual_endpoint(region: &str) -> String {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://ssm.{region}.{domain}/")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+
+    use super::*;
+
+    /// Answers one request after the other; gives back what was asked.
+    fn serve(answers: Vec<(u16, &'static str)>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let asked = std::thread::spawn(move || answers.into_iter().map(|answer| exchange(&listener, answer)).collect());
+        (url, asked)
+    }
+
+    fn exchange(listener: &TcpListener, (status, body): (u16, &str)) -> String {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let (mut seen, mut buffer) = (String::new(), [0; 4096]);
+        while !seen.ends_with('}') {
+            let bytes = stream.read(&mut buffer).expect("bytes");
+            seen.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
+        }
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("sent");
+        seen
+    }
+
+    fn ssm(url: String) -> Ssm {
+        let credentials = Credentials::new("AKID", "secret", Some("session".into()), None, "tests");
+        let aws = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Ssm::new(&aws, &BTreeMap::from([("AWS_ENDPOINT_URL_SSM".to_owned(), url)])).expect("a region")
+    }
+
+    #[tokio::test]
+    async fn a_value_comes_by_a_signed_request_though_ssm_is_in_trouble_at_first() {
+        let (url, asked) = serve(vec![(500, "{}"), (200, r#"{"Parameter": {"Name": "/a", "Value": "sk-1"}}"#)]);
+        assert_eq!(ssm(url).value("/a").await.expect("there"), "sk-1");
+        let asked = asked.join().expect("served");
+        assert_eq!(asked.len(), 2);
+        let seen = &asked[1];
+        assert!(seen.ends_with(r#"{"Name":"/a","WithDecryption":true}"#), "{seen}");
+        for part in [
+            "x-amz-target: AmazonSSM.GetParameter\r\n",
+            "x-amz-security-token: session\r\n",
+            "authorization: AWS4-HMAC-SHA256 Credential=AKID/",
+            "/eu-west-1/ssm/aws4_request",
+            "x-amz-target",
+        ] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_or_not_allowed_is_told_by_name_and_not_asked_for_again() {
+        let missing = r#"{"__type": "com.amazonaws.ssm#ParameterNotFound", "message": ""}"#;
+        let denied = r#"{"__type": "AccessDeniedException", "Message": "you are not allowed"}"#;
+        let (url, asked) = serve(vec![(400, missing), (400, denied)]);
+        let ssm = ssm(url);
+        let told = [ssm.value("/a").await, ssm.value("/b").await].map(|done| done.expect_err("refused").to_string());
+        assert_eq!(told[0], "SSM has no parameter /a");
+        assert_eq!(told[1], "SSM answers 400 for /b: AccessDeniedException: you are not allowed");
+        assert_eq!(asked.join().expect("served").len(), 2);
+    }
+
+    #[test]
+    fn each_partition_has_its_own_domain() {
+        assert_eq!(usual_endpoint("eu-west-1"), "https://ssm.eu-west-1.amazonaws.com/");
+        assert_eq!(usual_endpoint("cn-north-1"), "https://ssm.cn-north-1.amazonaws.com.cn/");
+    }
+}
