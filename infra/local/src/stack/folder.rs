@@ -40,8 +40,8 @@ pub enum FolderError {
     },
     /// A version before the first release made it. Final: nothing was changed.
     #[error(
-        "the data folder {} has format {found}, made by an older version of convoke; this one knows format {FORMAT}: \
-         take that version to read it, or another folder",
+        "the data folder {} has format {found}, made by an older version of convoke; this one knows format {FORMAT} \
+         (that version still reads it)",
         path.display()
     )]
     Older {
