@@ -1,17 +1,16 @@
 //! `Schedules`: schedules and their runs, each stored whole over the version before.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use convoke_app::ports::{DueSchedule, PortError, RunRecord, ScheduleRecord, Schedules};
 use convoke_domain::ids::TenantId;
 
 use super::DynamoTable;
-use super::expression::Placeholders;
 use super::item::{self, Fields, Item, Put, document, number, text};
+use super::schema::attr::VER;
 use super::schema::{
     self, BODY, GPK2, GSK2, PK, SCHEDULES_DUE, SK, TTL_ATTRIBUTE, run_sk, schedule_pk, schedule_sk, tenant_pk,
 };
+use super::versioned::Over;
 use crate::error::port_error;
 
 const SCHEDULE: &str = "the table (reading a schedule)";
@@ -23,15 +22,12 @@ const PUT_RUN: &str = "the table (storing a run)";
 const RUNS: &str = "the table (listing runs)";
 const DUE: &str = "the table (reading which schedules are due)";
 
-/// In both items: the version.
-const VER: &str = "ver";
-
 #[async_trait]
 impl Schedules for DynamoTable {
     async fn put_schedule(&self, tenant: &TenantId, record: &ScheduleRecord) -> Result<bool, PortError> {
         let mut item = document(tenant_pk(tenant), schedule_sk(&record.id), record)?;
         due(&mut item, record.due_ms);
-        self.put_over(PUT, item, record.ver).await
+        self.put_version(PUT, item, record.ver).await
     }
 
     async fn schedule(&self, tenant: &TenantId, id: &str) -> Result<Option<ScheduleRecord>, PortError> {
@@ -65,7 +61,7 @@ impl Schedules for DynamoTable {
         if let Some(expires_s) = expires_s {
             item.put(TTL_ATTRIBUTE, number(expires_s));
         }
-        self.put_over(PUT_RUN, item, record.ver).await
+        self.put_version(PUT_RUN, item, record.ver).await
     }
 
     async fn run(&self, tenant: &TenantId, schedule: &str, tick_ms: u64) -> Result<Option<RunRecord>, PortError> {
@@ -93,30 +89,13 @@ impl Schedules for DynamoTable {
 }
 
 impl DynamoTable {
-    /// Puts an item over the version before `ver`; `true` where it is stored, now or by an earlier try.
-    async fn put_over(&self, what: &'static str, mut item: Item, ver: u64) -> Result<bool, PortError> {
+    /// Stores a version; `true` where it is stored, now or by an earlier try.
+    async fn put_version(&self, what: &'static str, mut item: Item, ver: u64) -> Result<bool, PortError> {
         item.put(VER, number(ver));
-        let mut some = Placeholders::default();
-        let condition = match ver {
-            0 | 1 => format!("attribute_not_exists({})", some.name(PK)),
-            _ => format!("{}={}", some.name(VER), some.value(number(ver - 1))),
-        };
-        let (names, values) = some.finish();
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
-        let answer = put
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(true) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let found = failed.item().and_then(|found| found.get(BODY));
-                Ok(found.is_some() && found == item.get(BODY))
-            }
-            _ => Err(port_error(what, error)),
+        let own = item.get(BODY).cloned();
+        match self.put_over(what, item, ver).await? {
+            Over::Stored => Ok(true),
+            Over::Found(found) => Ok(found.is_some_and(|found| found.get(BODY) == own.as_ref())),
         }
     }
 }

@@ -30,6 +30,14 @@ impl<T: Serialize> Version<'_, T> {
     }
 }
 
+/// What a put over the version before came to.
+pub(super) enum Over {
+    /// It is stored.
+    Stored,
+    /// Another version is there, or none.
+    Found(Option<Item>),
+}
+
 impl DynamoTable {
     /// Replaces the version before this one; version 1 replaces nothing. A repeat finds its own mark.
     pub(super) async fn save<T: DeserializeOwned>(
@@ -39,11 +47,19 @@ impl DynamoTable {
     ) -> Result<Saved<T>, PortError> {
         let own = Fields::of(&item)?;
         let (ver, mark) = (own.number::<u64>(VER)?, own.text(LAST)?.to_owned());
+        let Over::Found(found) = self.put_over(what, item, ver).await? else { return Ok(Saved::Done) };
+        let Some(found) = found else { return Ok(Saved::Missing) };
+        let found = Fields::of(&found)?;
+        if found.text(LAST)? == mark { Ok(Saved::Done) } else { Ok(Saved::Conflict(found.content()?)) }
+    }
+
+    /// Puts an item that says it is version `ver` over the version before; version 1 over none.
+    pub(super) async fn put_over(&self, what: &'static str, item: Item, ver: u64) -> Result<Over, PortError> {
         let mut some = Placeholders::default();
         let condition = if ver == 1 {
             format!("attribute_not_exists({})", some.name(PK))
         } else {
-            format!("{}={}", some.name(VER), some.value(number(ver - 1)))
+            format!("{}={}", some.name(VER), some.value(number(ver.saturating_sub(1))))
         };
         let (names, values) = some.finish();
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -54,12 +70,12 @@ impl DynamoTable {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let Err(error) = answer else { return Ok(Saved::Done) };
-        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(port_error(what, error));
-        };
-        let Some(found) = failed.item().filter(|item| item.contains_key(SK)) else { return Ok(Saved::Missing) };
-        let found = Fields::of(found)?;
-        if found.text(LAST)? == mark { Ok(Saved::Done) } else { Ok(Saved::Conflict(found.content()?)) }
+        let Err(error) = answer else { return Ok(Over::Stored) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Over::Found(failed.item().filter(|item| item.contains_key(SK)).cloned()))
+            }
+            _ => Err(port_error(what, error)),
+        }
     }
 }

@@ -85,9 +85,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
-        let Path(id) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Refused::Malformed { detail: error.to_string() })?;
+        let id = path_parameters(parts, state).await?.into_iter().map(|(_, value)| value).next().unwrap_or_default();
         Ok(Self { tenant: caller.tenant, id })
     }
 }
