@@ -12,6 +12,15 @@ fn may_use(folder: &str) -> Option<&'static [&'static str]> {
         "shared/runtime" => {
             &["convoke-domain", "convoke-api", "convoke-app", "convoke-aws", "convoke-models", "convoke-tools"]
         }
+        "bots/chat" => &["convoke-domain", "convoke-api"],
+        "bots/desk" => &["convoke-domain", "convoke-api", "convoke-app", "convoke-chat"],
+        "bots/discord" | "bots/telegram" => {
+            &["convoke-domain", "convoke-api", "convoke-app", "convoke-runtime", "convoke-chat", "convoke-desk"]
+        }
+        // It tells chats, so it knows how messages get there.
+        "functions/deliver" => {
+            &["convoke-domain", "convoke-api", "convoke-app", "convoke-runtime", "convoke-discord", "convoke-telegram"]
+        }
         _ if folder.starts_with("functions/") => &["convoke-domain", "convoke-api", "convoke-app", "convoke-runtime"],
         _ => return None,
     })
@@ -23,7 +32,9 @@ fn may_use_of_aws(folder: &str) -> Option<&'static [&'static str]> {
         // The last two are the services' other side: what they say is their subject.
         "shared/aws" | "shared/runtime" | "infra/local" | "tests" => None,
         "shared/models" => Some(&["aws-sdk-bedrockruntime", "aws-smithy-types"]),
-        _ if folder.starts_with("functions/") => Some(&["aws_lambda_events", "lambda_http", "lambda_runtime"]),
+        _ if folder.starts_with("functions/") || folder.starts_with("bots/") => {
+            Some(&["aws_lambda_events", "lambda_http", "lambda_runtime"])
+        }
         _ => Some(&[]),
     }
 }

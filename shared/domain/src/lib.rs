@@ -5,6 +5,7 @@
 
 pub mod bits;
 pub mod change;
+pub mod chat;
 pub mod decide;
 pub mod delivery;
 pub mod events;
