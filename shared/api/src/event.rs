@@ -1,11 +1,12 @@
 //! Events as callers see them.
 
+use convoke_domain::review::Decision;
 use convoke_domain::status::{JobStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::money::Amount;
-use crate::schema::{job_status, stop_reason};
+use crate::schema::{decision, job_status, stop_reason};
 use crate::time::Time;
 
 /// Something that has happened to a job.
@@ -74,6 +75,30 @@ pub enum EventWhat {
         /// The map.
         step: String,
     },
+    /// A person is asked.
+    #[serde(rename = "review.requested")]
+    ReviewRequested {
+        /// The review, as `GET /v1/jobs/{id}/reviews` names it.
+        review: String,
+    },
+    /// Nobody has decided yet, and they are reminded.
+    #[serde(rename = "review.reminded")]
+    ReviewReminded {
+        /// The review.
+        review: String,
+    },
+    /// A review is decided, or nobody did in time.
+    #[serde(rename = "review.decided")]
+    ReviewDecided {
+        /// The review.
+        review: String,
+        /// What counts; missing where nobody decided and the review has no default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(schema_with = decision)]
+        decision: Option<Decision>,
+        /// Whether that is because its time was over.
+        expired: bool,
+    },
     /// No more steps are started.
     #[serde(rename = "job.ending")]
     Ending {
@@ -106,7 +131,7 @@ pub enum EventWhat {
 
 impl EventWhat {
     /// All types.
-    pub const TYPES: [&str; 11] = [
+    pub const TYPES: [&str; 14] = [
         "job.submitted",
         "job.working",
         "step.started",
@@ -115,6 +140,9 @@ impl EventWhat {
         "step.retrying",
         "step.waiting_for_budget",
         "map.started",
+        "review.requested",
+        "review.reminded",
+        "review.decided",
         "job.ending",
         "job.ended",
         "job.cost",
@@ -131,6 +159,9 @@ impl EventWhat {
             Self::StepRetrying { .. } => "step.retrying",
             Self::StepWaitsForBudget { .. } => "step.waiting_for_budget",
             Self::MapStarted { .. } => "map.started",
+            Self::ReviewRequested { .. } => "review.requested",
+            Self::ReviewReminded { .. } => "review.reminded",
+            Self::ReviewDecided { .. } => "review.decided",
             Self::Ending { .. } => "job.ending",
             Self::Ended { .. } => "job.ended",
             Self::Cost { .. } => "job.cost",
@@ -175,7 +206,7 @@ mod tests {
         for name in EventWhat::TYPES {
             let what = serde_json::json!({
                 "type": name, "step": "s", "attempt": 1, "not_before": "1970-01-01T00:00:00Z", "stop_reason": "deadline",
-                "cause": "", "status": "failed", "spent": {"usd": "0", "tokens": 0}
+                "cause": "", "review": "r", "expired": true, "status": "failed", "spent": {"usd": "0", "tokens": 0}
             });
             let what: EventWhat = serde_json::from_value(what).expect(name);
             assert_eq!(what.name(), name);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::money::Amount;
+use crate::review::ReviewView;
 use crate::schema::{job_id, job_status, stop_reason};
 use crate::time::Time;
 
@@ -119,6 +120,9 @@ pub struct JobView {
     /// What to know first of a job that has ended: no consensus, failed items and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What people are asked, or were, in the order in which they were asked: the latest 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<ReviewView>,
     /// Where to go from here.
     pub links: Links,
 }

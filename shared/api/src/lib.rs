@@ -11,6 +11,7 @@ pub mod money;
 pub mod openapi;
 pub mod problem;
 pub mod request;
+pub mod review;
 pub mod schedule;
 pub mod schema;
 pub mod step;

@@ -1,5 +1,6 @@
 //! Schemas of types that live in the domain, which knows nothing of `OpenAPI`.
 
+use convoke_domain::review::{Decision, DefaultAction};
 use convoke_domain::schedule::Overlap;
 use convoke_domain::status::{JobStatus, StopReason};
 use utoipa::openapi::Object;
@@ -60,5 +61,17 @@ pub(crate) fn stop_reason() -> Object {
 /// Schema of what happens to a tick while earlier work goes on.
 pub(crate) fn overlap() -> Object {
     let values = [Overlap::Skip, Overlap::Queue, Overlap::Allow].map(Overlap::as_str);
+    Object::builder().schema_type(Type::String).enum_values(Some(values)).build()
+}
+
+/// Schema of what a person decides.
+pub(crate) fn decision() -> Object {
+    let values = Decision::ALL.map(Decision::as_str);
+    Object::builder().schema_type(Type::String).enum_values(Some(values)).build()
+}
+
+/// Schema of what counts where nobody decides.
+pub(crate) fn default_action() -> Object {
+    let values = [DefaultAction::Approve, DefaultAction::Reject].map(DefaultAction::as_str);
     Object::builder().schema_type(Type::String).enum_values(Some(values)).build()
 }

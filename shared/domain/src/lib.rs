@@ -15,6 +15,7 @@ pub mod ids;
 pub mod money;
 pub mod order;
 pub mod path;
+pub mod review;
 pub mod schedule;
 pub mod slot;
 pub mod status;

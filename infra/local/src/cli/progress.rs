@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use convoke_api::event::{EventView, EventWhat};
 use convoke_api::job::JobView;
 use convoke_api::step::StepView;
+use convoke_domain::review::Decision;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Where progress goes.
@@ -73,6 +74,14 @@ impl Progress {
                 self.line(&format!("  … {step} is tried again"));
             }
             EventWhat::StepWaitsForBudget { step } => self.line(&format!("  … {step} waits for money")),
+            EventWhat::ReviewRequested { review } => {
+                self.running.remove(review);
+                self.line(&format!("  ? {review} waits for a decision"));
+            }
+            EventWhat::ReviewReminded { review } => self.line(&format!("  ? {review} still waits for a decision")),
+            EventWhat::ReviewDecided { review, decision, expired } => {
+                self.line(&format!("  ✓ {review}: {}", decided(*decision, *expired)));
+            }
             EventWhat::Ending { step, cause, .. } if !cause.is_empty() => {
                 let step = step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
                 self.line(&format!("  ✗ {step}{cause}"));
@@ -104,6 +113,15 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// `approve`, `approve, since nobody decided in time`.
+fn decided(decision: Option<Decision>, expired: bool) -> String {
+    match (decision, expired) {
+        (Some(decision), false) => decision.as_str().to_owned(),
+        (Some(decision), true) => format!("{}, since nobody decided in time", decision.as_str()),
+        (None, _) => "nobody decided in time".to_owned(),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::event::EventList;
 use crate::job::{Accepted, JobList, JobView, ResultView};
 use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::request::{JobRequest, RetryRequest, UploadRequest};
+use crate::review::{DecisionRequest, ReviewList, ReviewView};
 use crate::schedule::{RunList, RunView, ScheduleList, ScheduleRequest, ScheduleView};
 use crate::step::{StepDetail, StepList};
 use crate::webhook::{
@@ -98,6 +99,9 @@ fn components() -> Components {
         with::<JobView>,
         with::<JobList>,
         with::<ResultView>,
+        with::<ReviewView>,
+        with::<ReviewList>,
+        with::<DecisionRequest>,
         with::<StepList>,
         with::<StepDetail>,
         with::<EventList>,

@@ -73,6 +73,7 @@ fn outline(key: &JobKey, head: JobHead, (root, job): (&Group, &Root), fans: &BTr
         cost: Cost::into(spent),
         progress: ProgressView::default(),
         warnings: Vec::new(),
+        reviews: Vec::new(),
         links: Links::of(&key.job),
     }
 }
