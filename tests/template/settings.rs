@@ -38,7 +38,7 @@ fn environment() -> BTreeMap<String, Value> {
 /// The names that a function's start asks for, where settings have these values.
 fn asked_for(values: BTreeMap<String, String>) -> BTreeSet<String> {
     let asked = Asked { values, ..Asked::default() };
-    secrets::named(&asked);
+    secrets::named(&asked, &secrets::SECRETS);
     assert!(settings(&asked, Extras::default()).is_ok(), "models");
     assert!(Stores::read(&asked).is_ok(), "stores");
     assert!(limits(&asked).is_ok(), "limits");

@@ -1,1 +1,7 @@
 //! Discord: interactions in, messages out.
+
+pub mod api;
+pub mod interaction;
+pub mod rest;
+pub mod settings;
+pub mod verify;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display, Formatter};
 
 pub use limits::limits;
-pub(crate) use reader::Reader;
+pub use reader::Reader;
 
 /// Where settings come from.
 pub trait Strings {

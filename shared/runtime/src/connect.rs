@@ -1,5 +1,6 @@
 //! Connecting the ports: once per process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use convoke_models::registry::{Registry, RegistryError, Settings};
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
 use crate::models::{self, Extras};
 use crate::outbound::{self, GuardedOutbound};
-use crate::secrets::{self, WithSecrets};
+use crate::secrets::{self, SECRETS, WithSecrets};
 use crate::ssm::{Ssm, SsmError};
 use crate::system::SystemEnv;
 use crate::telemetry::{self, Format};
@@ -125,9 +126,18 @@ pub fn registry(settings: Settings) -> Result<Registry, StartError> {
 /// The start of a Lambda function: telemetry, configuration, connections. Clients connect with their first request;
 /// nothing is called but the store of the keys that settings name, and that only where models are called.
 pub async fn start(model_use: ModelUse) -> Result<Platform, StartError> {
+    start_with(model_use, &[]).await.map(|(platform, _)| platform)
+}
+
+/// The same for a function that needs `more` secrets, such as a bot's token: also answers the settings with those in them.
+pub async fn start_with(
+    model_use: ModelUse,
+    more: &[&'static str],
+) -> Result<(Platform, WithSecrets<'static>), StartError> {
     telemetry::start(Format::Json, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
     let aws = aws().await;
-    let strings = &secrets(&aws, model_use).await?;
+    let with_secrets = secrets(&aws, model_use, more).await?;
+    let strings = &with_secrets;
     // Without a region there is no Bedrock; a model of it then says so by name.
     let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(&aws));
     let settings = models::settings(strings, Extras { bedrock, ..Extras::default() });
@@ -138,18 +148,24 @@ pub async fn start(model_use: ModelUse) -> Result<Platform, StartError> {
     let behind = (limits, convoke_tools::compiler());
     let mut platform = platform(Clients::new(&aws), &stores, Arc::new(registry), behind);
     platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed));
-    Ok(platform)
+    Ok((platform, with_secrets))
 }
 
-async fn secrets(aws: &SdkConfig, model_use: ModelUse) -> Result<WithSecrets<'static>, StartError> {
-    let named = secrets::named(&ProcessEnv);
-    let values = match model_use {
-        ModelUse::Calls if !named.is_empty() => {
-            let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
-            secrets::fetched(&ssm, &named).await.map_err(StartError::Secrets)?
-        }
-        ModelUse::Calls | ModelUse::Names => named,
-    };
+async fn secrets(
+    aws: &SdkConfig,
+    model_use: ModelUse,
+    more: &[&'static str],
+) -> Result<WithSecrets<'static>, StartError> {
+    let (mut wanted, of_models) = (secrets::named(&ProcessEnv, more), secrets::named(&ProcessEnv, &SECRETS));
+    let mut values = BTreeMap::new();
+    match model_use {
+        ModelUse::Calls => wanted.extend(of_models),
+        ModelUse::Names => values.extend(of_models),
+    }
+    if !wanted.is_empty() {
+        let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
+        values.extend(secrets::fetched(&ssm, &wanted).await.map_err(StartError::Secrets)?);
+    }
     Ok(WithSecrets::new(&ProcessEnv, values))
 }
 
@@ -163,7 +179,6 @@ pub(crate) async fn aws() -> SdkConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::error::Error;
 
     use super::*;

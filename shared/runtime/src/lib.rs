@@ -19,5 +19,8 @@ pub mod telemetry;
 /// Reads the image of a table's stream: handlers parse events, but don't know the table.
 pub use convoke_aws::group_from_stream_image;
 
-pub use connect::{Clients, ModelUse, StartError, platform, start};
+/// Keys and tokens that can't be printed by accident.
+pub use convoke_models::secret::Secret;
+
+pub use connect::{Clients, ModelUse, StartError, platform, start, start_with};
 pub use system::SystemEnv;

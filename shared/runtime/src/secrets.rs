@@ -1,4 +1,4 @@
-//! Keys of providers that settings don't hold but name: where `NAME_PARAMETER` is set, it is the name of the parameter of
+//! Keys of providers and tokens of bots that settings don't hold but name: where `NAME_PARAMETER` is set, it is the name of the parameter of
 //! SSM that holds what `NAME` would (a `SecureString`, or `/aws/reference/secretsmanager/..` for one of Secrets Manager).
 //!
 //! A key in the environment can be read by whoever may look at the function; one in SSM by the function's role alone.
@@ -8,20 +8,23 @@ use std::collections::BTreeMap;
 use crate::config::Strings;
 use crate::ssm::{Ssm, SsmError};
 
-/// The settings that may be named instead.
+/// The settings of models that may be named instead.
 pub const SECRETS: [&str; 4] =
     ["OPENAI_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "CONVOKE_COMPATIBLE_API_KEY"];
+
+/// The settings of Discord that may be named instead.
+pub const OF_DISCORD: [&str; 1] = ["DISCORD_TOKEN"];
 
 /// What the setting with a parameter's name is called.
 pub fn parameter_of(name: &str) -> String {
     format!("{name}_PARAMETER")
 }
 
-/// The secrets that are named, each with its parameter. One that is set stands over its name.
-pub fn named(strings: &dyn Strings) -> BTreeMap<&'static str, String> {
+/// Those of these secrets that are named, each with its parameter. One that is set stands over its name.
+pub fn named(strings: &dyn Strings, secrets: &[&'static str]) -> BTreeMap<&'static str, String> {
     let is_unset = |name: &&str| strings.get(name).is_none();
     let named = |name| Some((name, strings.get(&parameter_of(name))?.trim().to_owned()));
-    SECRETS.into_iter().filter(is_unset).filter_map(named).collect()
+    secrets.iter().copied().filter(is_unset).filter_map(named).collect()
 }
 
 /// The same with their values. [`SsmError::Missing`] names what isn't there.
@@ -73,7 +76,7 @@ mod tests {
             ("AZURE_OPENAI_API_KEY_PARAMETER", ""),
             ("CONVOKE_MODEL_PARAMETER", "/convoke/model"),
         ]);
-        let named = named(&strings);
+        let named = named(&strings, &SECRETS);
         assert_eq!(named, BTreeMap::from([("OPENROUTER_API_KEY", "/convoke/openrouter".to_owned())]));
         let both = WithSecrets::new(&strings, BTreeMap::from([("OPENROUTER_API_KEY", "sk-2".to_owned())]));
         assert_eq!(both.get("OPENAI_API_KEY").as_deref(), Some("sk-1"));

@@ -6,18 +6,19 @@ use std::str::FromStr;
 use super::{Mistakes, Strings};
 
 /// Reads settings and collects what is wrong with them.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     strings: &'a dyn Strings,
     mistakes: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(strings: &'a dyn Strings) -> Self {
+    /// Reads from these settings.
+    pub const fn new(strings: &'a dyn Strings) -> Self {
         Self { strings, mistakes: Vec::new() }
     }
 
     /// The setting, which has to be there; `what` says what to set it to.
-    pub(crate) fn required(&mut self, name: &str, what: &str) -> String {
+    pub fn required(&mut self, name: &str, what: &str) -> String {
         self.strings.get(name).unwrap_or_else(|| {
             self.wrong(name, format_args!("is missing: set it to {what}"));
             String::new()
@@ -25,12 +26,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The setting as text, if it is there.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Option<String> {
         self.strings.get(name)
     }
 
     /// The setting as `T`, if it is there; `expected` says what it looks like.
-    pub(crate) fn optional<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
+    pub fn optional<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
         let value = self.strings.get(name)?.trim().parse().ok();
         if value.is_none() {
             self.wrong(name, format_args!("can't be read: set it to {expected}, or take it away"));
@@ -39,7 +40,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The setting as a number of that range, if it is there.
-    pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.strings.get(name)?.trim().parse().ok().filter(|value| range.contains(value));
         if value.is_none() {
             let (least, most) = range.into_inner();
@@ -49,12 +50,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes what is wrong with a setting, and what to do.
-    pub(crate) fn wrong(&mut self, name: &str, what: impl std::fmt::Display) {
+    pub fn wrong(&mut self, name: &str, what: impl std::fmt::Display) {
         self.mistakes.push(format!("{name} {what}"));
     }
 
-    /// `value`, if nothing was wrong.
-    pub(crate) fn end<T>(self, value: T) -> Result<T, Mistakes> {
+    /// `value`, if nothing was wrong; else all mistakes.
+    pub fn end<T>(self, value: T) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() { Ok(value) } else { Err(Mistakes(self.mistakes)) }
     }
 }
