@@ -3,7 +3,7 @@
 use super::tree::sources;
 
 /// Types that say whose something is.
-const OF_A_TENANT: [&str; 8] = [
+const OF_A_TENANT: [&str; 11] = [
     "&JobKey",
     "&TenantId",
     "&BlobKey",
@@ -12,17 +12,30 @@ const OF_A_TENANT: [&str; 8] = [
     "&[Ring]",
     "&[(JobKey, Reads)]",
     "&[DeliveryRing]",
+    "&Link,",
+    "&LinkCode",
+    "&Button",
 ];
 
-/// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules, a caller's key tells the tenant, a queue's
-/// depth and what lies outside are nobody's.
-const OF_NOBODY: [&str; 6] = [
+/// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules; a caller's key, a chat's realm, a code
+/// and a button's token tell the tenant; what comes in from a chat is claimed before its tenant is known; a bot's calls, a
+/// queue's depth and what lies outside are nobody's.
+const OF_NOBODY: [&str; 15] = [
     "Sweeps::due",
     "Sweeps::due_deliveries",
     "Keys::key",
     "Schedules::due_schedules",
     "Bells::depth",
     "Outbound::post",
+    "Links::link_code",
+    "Links::link",
+    "Inbox::button",
+    "Inbox::claim_update",
+    "Inbox::end_update",
+    "Rooms::count_call",
+    "Rooms::halt_bot",
+    "ChatHost::post",
+    "ChatHost::edit",
 ];
 
 /// A function of a port: `Trait::name`, and its arguments.

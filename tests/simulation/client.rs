@@ -99,6 +99,7 @@ impl Client {
                 targets: Vec::new(),
                 parent: None,
                 tick: None,
+                requester: None,
             },
             root: root(graph.nodes.len(), budget(job), (now_ms, job.deadline_ms)),
             idempotency: Some(Idempotency {

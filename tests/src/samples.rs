@@ -129,6 +129,7 @@ pub fn definition() -> Definition {
         targets: Vec::new(),
         parent: Some(job_id(77)),
         tick: None,
+        requester: None,
     }
 }
 

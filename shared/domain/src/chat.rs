@@ -51,6 +51,81 @@ pub enum RealmId {
     Person(PersonId),
 }
 
+/// A bot, by where it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bot {
+    /// In Discord.
+    Discord,
+    /// In Telegram.
+    Telegram,
+}
+
+/// A message that a bot has posted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageRef {
+    /// Where.
+    pub chat: ChatId,
+    /// Its id there, as the platform writes it.
+    pub message: String,
+}
+
+impl Bot {
+    /// Its name in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Discord => "discord",
+            Self::Telegram => "telegram",
+        }
+    }
+}
+
+impl fmt::Display for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ChatId {
+    /// The bot that is there.
+    pub const fn bot(&self) -> Bot {
+        match self {
+            Self::Discord(_) => Bot::Discord,
+            Self::Telegram { .. } => Bot::Telegram,
+        }
+    }
+
+    /// What the platform counts messages by: a channel or thread of Discord, a chat of Telegram with all its topics.
+    #[must_use]
+    pub const fn room(&self) -> Self {
+        match *self {
+            Self::Discord(channel) => Self::Discord(channel),
+            Self::Telegram { chat, .. } => Self::Telegram { chat, thread: None },
+        }
+    }
+
+    /// The realm, where the id alone tells it: Discord's channels don't say whose they are.
+    pub fn own_realm(&self) -> Option<RealmId> {
+        match *self {
+            Self::Discord(_) => None,
+            Self::Telegram { chat, .. } => Some(match u64::try_from(chat) {
+                Ok(user) => RealmId::Person(PersonId::Telegram(user)),
+                Err(_) => RealmId::Group(chat),
+            }),
+        }
+    }
+}
+
+impl RealmId {
+    /// The bot that is there.
+    pub const fn bot(&self) -> Bot {
+        match self {
+            Self::Guild(_) | Self::Person(PersonId::Discord(_)) => Bot::Discord,
+            Self::Group(_) | Self::Person(PersonId::Telegram(_)) => Bot::Telegram,
+        }
+    }
+}
+
 impl fmt::Display for ChatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,6 +240,17 @@ mod tests {
         for text in ["dcg_1", "tgg_-1001"] {
             assert_eq!(text.parse::<RealmId>().expect("a realm").to_string(), text);
         }
+    }
+
+    #[test]
+    fn topics_share_a_room_and_only_telegram_says_whose_a_chat_is() {
+        let parse = |text: &str| text.parse::<ChatId>().expect("a chat");
+        assert_eq!(parse("tg_-5_7").room(), parse("tg_-5"));
+        assert_eq!(parse("dc_5").room(), parse("dc_5"));
+        assert_eq!(parse("tg_-5_7").own_realm(), Some(RealmId::Group(-5)));
+        assert_eq!(parse("tg_5").own_realm(), Some(RealmId::Person(PersonId::Telegram(5))));
+        assert_eq!(parse("dc_5").own_realm(), None);
+        assert_eq!((parse("dc_5").bot(), RealmId::Group(-5).bot()), (Bot::Discord, Bot::Telegram));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::ChatId;
+
 /// Why a text is no id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {what}: expected {expected}")]
@@ -32,12 +34,14 @@ pub struct JobId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct WebhookId(String);
 
-/// Who is told of a job's events. More kinds will come; the beginning of an id says which it is.
+/// Who is told of a job's events; the beginning of an id says which kind it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum TargetId {
     /// A webhook of the job's tenant.
     Webhook(WebhookId),
+    /// A chat.
+    Chat(ChatId),
 }
 
 macro_rules! text_id {
@@ -123,6 +127,7 @@ impl fmt::Display for TargetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Webhook(id) => id.fmt(f),
+            Self::Chat(chat) => chat.fmt(f),
         }
     }
 }
@@ -131,7 +136,10 @@ impl FromStr for TargetId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        text.parse().map(Self::Webhook)
+        match text.parse() {
+            Ok(chat) => Ok(Self::Chat(chat)),
+            Err(_) => text.parse().map(Self::Webhook),
+        }
     }
 }
 
@@ -310,6 +318,10 @@ mod tests {
             ["", "wh_", "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YB#", "WH_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"]
         {
             assert!(bad.parse::<TargetId>().is_err(), "{bad}");
+        }
+        for text in ["dc_77", "tg_-1001_5"] {
+            let target: TargetId = text.parse().expect("a chat");
+            assert_eq!((&target, target.to_string().as_str()), (&TargetId::Chat(text.parse().expect("an id")), text));
         }
     }
 

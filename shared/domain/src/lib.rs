@@ -16,6 +16,7 @@ pub mod money;
 pub mod order;
 pub mod path;
 pub mod review;
+pub mod room;
 pub mod schedule;
 pub mod slot;
 pub mod status;

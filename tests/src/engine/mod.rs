@@ -34,6 +34,7 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
             targets: Vec::new(),
             parent: None,
             tick: None,
+            requester: None,
         },
         root,
         idempotency: None,

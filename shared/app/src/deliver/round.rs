@@ -50,7 +50,7 @@ pub(super) async fn round(platform: &Platform, bell: &DeliveryBell, until: Until
     if events.is_empty() && delivery.again.is_empty() {
         return Ok(Next::Rest);
     }
-    let TargetId::Webhook(id) = &bell.target;
+    let TargetId::Webhook(id) = &bell.target else { return Ok(Next::Rest) };
     let webhook = ports.webhooks.webhook(&bell.key.tenant, id).await?;
     let nonce = ports.env.nonce();
     let Ok(claimed) = delivery.claim(now_ms, &nonce) else { return Ok(Next::Rest) };

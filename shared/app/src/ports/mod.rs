@@ -4,6 +4,8 @@
 
 mod bells;
 mod blobs;
+mod chat_host;
+mod chats;
 mod deliveries;
 mod env;
 mod outbound;
@@ -14,6 +16,11 @@ mod webhooks;
 
 pub use bells::{Bell, Bells, Ring};
 pub use blobs::{BlobKey, Blobs, PresignedUrl};
+pub use chat_host::{
+    Attachment, CardNotice, ChatError, ChatHost, ChatHosts, DIGEST_MAX, EndNotice, FilesMax, Form, Notice,
+    PostedMessage, Rendered,
+};
+pub use chats::{Button, Claimed, Inbox, Link, LinkCode, Linked, Links, Requester, Rooms, Standing, UpdateId, WhoMay};
 pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryRing};
 pub use env::Env;
 pub use outbound::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};

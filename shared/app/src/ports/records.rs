@@ -8,7 +8,7 @@ use convoke_domain::status::{JobStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BlobKey, Target, Tick};
+use super::{BlobKey, Requester, Target, Tick};
 use crate::model::Usage;
 
 /// A value that stands in its item, or in object storage where it is large.
@@ -80,6 +80,9 @@ pub struct Definition {
     /// The tick that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick: Option<Tick>,
+    /// Who asked for it, where that was in a chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Requester>,
 }
 
 /// A file that a step made.

@@ -25,7 +25,7 @@ use crate::failure::{Failure, Part, Refused};
 use crate::flow::{self, Capability, CompiledFlow};
 use crate::platform::Platform;
 use crate::ports::{
-    Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Ring, Submission, Submitted, Target, Tick,
+    Bell, BlobKey, Definition, Idempotency, JobHead, Payload, Requester, Ring, Submission, Submitted, Target, Tick,
 };
 use crate::work::WorkError;
 
@@ -51,6 +51,16 @@ pub struct Answered {
     pub is_replay: bool,
 }
 
+/// Where a submission comes from.
+enum Origin {
+    /// Somebody with a key.
+    Caller,
+    /// A schedule.
+    Tick(Tick),
+    /// Somebody in a chat.
+    Chat(Requester),
+}
+
 /// A submission in which nothing is wrong.
 struct Checked {
     asked: Asked,
@@ -71,7 +81,21 @@ impl Platform {
         body: &Value,
         repeat: Option<&IdempotencyKey>,
     ) -> Result<Answered, Failure> {
-        self.make(self.new_key(tenant)?, body, (repeat, None)).await
+        self.make(self.new_key(tenant)?, body, (repeat, Origin::Caller)).await
+    }
+
+    /// The same for somebody in a chat, who is noted as the job's requester. `repeat` is made of the id of what came in.
+    ///
+    /// Who may and how often is asked before: [`Platform::may_submit`]. A chat that is to be told stands in the body's
+    /// `notify`, as everywhere.
+    pub async fn submit_from_chat(
+        &self,
+        tenant: &TenantId,
+        body: &Value,
+        repeat: Option<&IdempotencyKey>,
+        requester: Requester,
+    ) -> Result<Answered, Failure> {
+        self.make(self.new_key(tenant)?, body, (repeat, Origin::Chat(requester))).await
     }
 
     /// Makes the job of that id.
@@ -79,8 +103,13 @@ impl Platform {
         &self,
         key: JobKey,
         body: &Value,
-        (repeat, tick): (Option<&IdempotencyKey>, Option<Tick>),
+        (repeat, origin): (Option<&IdempotencyKey>, Origin),
     ) -> Result<Answered, Failure> {
+        let (tick, requester) = match origin {
+            Origin::Caller => (None, None),
+            Origin::Tick(tick) => (Some(tick), None),
+            Origin::Chat(requester) => (None, Some(requester)),
+        };
         let (targets, unknown) = self.targets(&key.tenant, body).await?;
         // What a tick submits was checked when its schedule was made, and tells those that there still are.
         let unknown = if tick.is_some() { Vec::new() } else { unknown };
@@ -104,6 +133,7 @@ impl Platform {
             targets,
             parent: None,
             tick,
+            requester,
         };
         let head = JobHead {
             flow: checked.doc.name.clone(),

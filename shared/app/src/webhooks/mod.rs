@@ -157,8 +157,11 @@ impl Platform {
     ) -> Result<Vec<Target>, PortError> {
         let mut standing = Vec::new();
         for target in earlier {
-            let TargetId::Webhook(id) = &target.id;
-            if self.ports.webhooks.webhook(tenant, id).await?.is_some() {
+            let stands = match &target.id {
+                TargetId::Webhook(id) => self.ports.webhooks.webhook(tenant, id).await?.is_some(),
+                TargetId::Chat(_) => false,
+            };
+            if stands {
                 standing.push(target.clone());
             }
         }
