@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use convoke_api::artifact::ArtifactView;
 use convoke_api::job::JobView;
+use convoke_api::review::ReviewView;
 use convoke_domain::chat::{Bot, ChatId, MessageRef};
 use serde_json::Value;
 
@@ -19,6 +20,10 @@ use super::Requester;
 pub enum Notice {
     /// A job's card, as it is now; also the last one, once the job has ended.
     Card(CardNotice),
+    /// A person is asked; also how it stands later, once somebody has decided or nobody can any more.
+    Review(ReviewNotice),
+    /// A person was asked a while ago, and is still waited for.
+    Reminder(ReviewNotice),
     /// A job has ended: the one new message that says so.
     End(EndNotice),
     /// Several jobs have ended, oldest first: one message names each of them once. At least two, at most
@@ -40,6 +45,19 @@ pub struct CardNotice {
     pub requester: Option<Requester>,
     /// Unix milliseconds, to say how long it has taken so far where nothing else can.
     pub now_ms: u64,
+}
+
+/// A review as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReviewNotice {
+    /// Its job.
+    pub job: JobView,
+    /// The review.
+    pub review: ReviewView,
+    /// Token for its buttons.
+    pub token: String,
+    /// Who asked for the job, where that was in a chat.
+    pub requester: Option<Requester>,
 }
 
 /// A job that has ended.

@@ -18,7 +18,7 @@ pub use bells::{Bell, Bells, Ring};
 pub use blobs::{BlobKey, Blobs, PresignedUrl};
 pub use chat_host::{
     Attachment, CardNotice, ChatError, ChatHost, ChatHosts, DIGEST_MAX, EndNotice, FilesMax, Form, Notice,
-    PostedMessage, Rendered,
+    PostedMessage, Rendered, ReviewNotice,
 };
 pub use chats::{Button, Claimed, Inbox, Link, LinkCode, Linked, Links, Requester, Rooms, Standing, UpdateId, WhoMay};
 pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryRing};
