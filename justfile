@@ -37,7 +37,7 @@ deny:
 mutants *names:
     tests/mutants/run {{ names }}
 
-# what a step costs, as tables: speed, scale, submit, requests, wide, cost (in dollars), or all
+# what a step costs, as tables: speed, scale, submit, requests, wide, cost (in dollars), idle (a month at rest), or all
 bench *filter:
     cargo bench --workspace --bench engine -- {{ filter }}
 

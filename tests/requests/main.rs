@@ -4,6 +4,8 @@
 //! job takes more than a shorter one of the same kind, by the steps that it has more. Receives and deletes are counted as
 //! Lambda's poller makes them, one of each per batch. What `notify` writes afterwards isn't a step's: it is counted apart.
 
+mod idle;
+
 use std::time::Duration;
 
 use convoke_app::platform::Limits;

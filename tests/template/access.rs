@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::reader::{Resource, Template, names_in};
+use convoke_tests::template::{Resource, Template, names_in};
 
 /// Statements that may name every resource, each because there is no other way.
 const EVERYTHING: [(&str, &str); 1] = [("NotifyRole", "Streams")];

@@ -3,7 +3,6 @@
 //! again (`infra/rig` runs those).
 
 mod access;
-mod reader;
 mod routes;
 mod settings;
 mod shape;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use convoke::routes::ROUTES;
 use serde_json::Value;
 
-use crate::reader::{Template, names_in};
+use convoke_tests::template::{Resource, Template, names_in};
 
 /// Route keys and the packages of the functions that answer them.
 fn routes(template: &Template) -> BTreeMap<String, String> {
-    let route = |route: crate::reader::Resource<'_>| {
+    let route = |route: Resource<'_>| {
         let integration = template.target(route.property("Target"));
         assert_eq!(integration.property("PayloadFormatVersion"), "2.0", "{}", integration.name);
         let function = template.target(integration.property("IntegrationUri"));
@@ -54,7 +54,7 @@ fn the_api_may_invoke_each_function_that_it_leads_to() {
     let permissions = template.of("AWS::Lambda::Permission");
     for integration in template.of("AWS::ApiGatewayV2::Integration") {
         let function = template.target(integration.property("IntegrationUri"));
-        let allows = |permission: &&crate::reader::Resource<'_>| {
+        let allows = |permission: &&Resource<'_>| {
             permission.property("Principal") == "apigateway.amazonaws.com"
                 && template.target(permission.property("FunctionName")).name == function.name
         };

@@ -8,7 +8,7 @@ use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::secrets;
 use serde_json::Value;
 
-use crate::reader::Template;
+use convoke_tests::template::Template;
 
 /// Read before anything else, by the runtime's start.
 const OF_THE_START: [&str; 1] = ["RUST_LOG"];

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{KeySchemaElement, Projection};
 use convoke_aws::{TTL_ATTRIBUTE, table_definition};
 use serde_json::{Value, json};
 
-use crate::reader::{Resource, Template, names_in};
+use convoke_tests::template::{Resource, Template, names_in};
 
 /// Lambda asks for this many times the function's time-out.
 const VISIBILITY_TIMES: u64 = 6;

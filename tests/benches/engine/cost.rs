@@ -1,16 +1,14 @@
 //! What 1,000 five-step jobs cost on AWS: what was counted, at list prices.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use convoke_app::platform::Limits;
 use convoke_tests::counting::Count;
+use convoke_tests::prices::Prices;
 use convoke_tests::workload::flows::Shape;
+use convoke_tests::workload::log::Log;
 use convoke_tests::workload::plant::{Batches, Plant, Usage};
 
-use crate::prices::Prices;
 use crate::table::Table;
 
 /// Jobs that are counted, of each kind.
@@ -53,38 +51,10 @@ struct Job {
     object_bytes: f64,
 }
 
-/// Counts what is logged.
-#[derive(Clone, Default)]
-struct Log {
-    lines: Arc<AtomicU64>,
-    bytes: Arc<AtomicU64>,
-}
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let lines = text.split(|byte| *byte == b'\n').count() - 1;
-        self.lines.fetch_add(lines as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn take(&self) -> (f64, f64) {
-        (self.lines.swap(0, Ordering::Relaxed) as f64, self.bytes.swap(0, Ordering::Relaxed) as f64)
-    }
-}
-
 /// Prints the tables. From now on this process logs as functions do, into a counter.
 pub async fn print() {
     let prices = Prices::read();
-    let log = Log::default();
-    let writer = log.clone();
-    convoke_runtime::telemetry::start_to("info", move || writer.clone());
+    let log = Log::start();
     let minute = Limits::default().in_place_max;
     let ways = [
         // One message and one record at a time: nothing else is going on.
@@ -125,6 +95,7 @@ async fn measure(way: &Way, prices: &Prices, log: &Log) -> Job {
     }
     let usage = plant.take();
     let (log_lines, log_bytes) = log.take();
+    let (log_lines, log_bytes) = (log_lines as f64, log_bytes as f64);
     let object_bytes = usage.count.object_bytes as f64;
     let stored_bytes = (plant.stored_bytes().await - stored_before) as f64;
     Job { usage, log_lines, log_bytes, stored_bytes, object_bytes }

@@ -4,15 +4,15 @@
 //! queues and objects under the unmodified SDK; jobs come in over HTTP. The model answers at once and costs nothing, so
 //! what is measured is the platform alone. CPU is user and system time of the process from the first submission to the
 //! last job's end, the client's part included. Requests, bytes and units are counted apart, with the functions invoked batch by
-//! batch; `cost` multiplies them by list prices.
+//! batch; `cost` multiplies them by list prices, as `idle` does with what `template.yaml` costs at rest.
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 #![expect(clippy::cast_precision_loss, reason = "what is printed are ratios")]
 
 mod cost;
 mod ends;
+mod idle;
 mod meter;
-mod prices;
 mod rig;
 mod table;
 
@@ -52,6 +52,9 @@ fn main() {
         }
         if wanted("cost") {
             cost::print().await;
+        }
+        if wanted("idle") {
+            idle::print().await;
         }
     });
 }

@@ -25,8 +25,10 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::flows::Shape;
+use super::log::Log;
 use super::model::{Instantly, Only};
 use crate::counting::{Count, Counts};
+use crate::idle::Tick;
 
 /// Records that are read at once.
 const PAGE: usize = 1_000;
@@ -148,6 +150,22 @@ impl Plant {
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         let job = body["id"].as_str().unwrap_or_else(|| panic!("no job: {body}")).parse().expect("an id");
         JobKey { tenant: self.tenant.clone(), job }
+    }
+
+    /// One tick of the clock, and what it takes. What is logged is counted where `log` is this process's.
+    ///
+    /// A query of an index that finds nothing is billed half a unit all the same.
+    #[expect(clippy::cast_precision_loss, reason = "dozens of requests")]
+    pub async fn tick(&mut self, log: &Log) -> Tick {
+        let before = self.counts.take();
+        log.take();
+        convoke_clock::handle(&self.platform).await.expect("a tick");
+        let (log_lines, log_bytes) = log.take();
+        let count = self.counts.take();
+        self.counts.restore(before);
+        let (table, queue) = (count.table as f64, count.queue as f64);
+        let read_units = count.read_units.max(table / 2.0);
+        Tick { table, read_units, queue, log_lines: log_lines as f64, log_bytes: log_bytes as f64 }
     }
 
     /// One batch, as a queue's event source mapping delivers it.

@@ -1,4 +1,4 @@
-//! The template as a tree of JSON, `CloudFormation`'s tags as the functions that they stand for.
+//! `template.yaml` as a tree of JSON, `CloudFormation`'s tags as the functions that they stand for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use serde_saphyr::Tagged;
 
 /// The template.
+#[derive(Debug)]
 pub struct Template(Value);
 
 /// A resource of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Resource<'a> {
     /// Its name in the template.
     pub name: &'a str,
@@ -176,14 +177,19 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-#[test]
-fn tags_are_read_as_the_functions_that_they_stand_for() {
-    let template = Template::parse(
-        "Resources:\n  A:\n    Type: T\n    Properties:\n      Name: !If [Is, !Ref P, !Sub \"${B.Arn}/*\"]\n      \
-         Many: [!GetAtt C.Arn, 1, true]\n      Note: !Ref AWS::NoValue\n",
-    );
-    let a = template.resource("A");
-    assert_eq!(a.property("Name"), &json!({"Fn::If": ["Is", {"Ref": "P"}, {"Fn::Sub": "${B.Arn}/*"}]}));
-    assert_eq!(a.property("Many"), &json!([{"Fn::GetAtt": "C.Arn"}, 1, true]));
-    assert_eq!(names_in(a.whole()), BTreeSet::from(["B".to_owned(), "C".to_owned(), "P".to_owned()]));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read_as_the_functions_that_they_stand_for() {
+        let template = Template::parse(
+            "Resources:\n  A:\n    Type: T\n    Properties:\n      Name: !If [Is, !Ref P, !Sub \"${B.Arn}/*\"]\n      \
+             Many: [!GetAtt C.Arn, 1, true]\n      Note: !Ref AWS::NoValue\n",
+        );
+        let a = template.resource("A");
+        assert_eq!(a.property("Name"), &json!({"Fn::If": ["Is", {"Ref": "P"}, {"Fn::Sub": "${B.Arn}/*"}]}));
+        assert_eq!(a.property("Many"), &json!([{"Fn::GetAtt": "C.Arn"}, 1, true]));
+        assert_eq!(names_in(a.whole()), BTreeSet::from(["B".to_owned(), "C".to_owned(), "P".to_owned()]));
+    }
 }
