@@ -5,7 +5,18 @@
 //! | [`command`] | the one table of commands; what people type, as a [`command::Command`] |
 //! | [`button`] | buttons, and what pressing one means |
 //! | [`words`] | every sentence that the bots say |
+//! | [`page`] | a message, before it is one of a platform |
+//! | [`notice`] | what chats are told of a job by themselves: cards, reviews, ends |
+//! | [`reply`] | what answers a command or a press |
+//! | [`discord`], [`telegram`] | pages as these show them: limits, escaping, buttons |
 
 pub mod button;
 pub mod command;
+pub mod discord;
+pub mod notice;
+pub mod page;
+mod render;
+pub mod reply;
+pub mod telegram;
+pub mod text;
 pub mod words;

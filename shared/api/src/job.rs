@@ -96,6 +96,10 @@ pub struct JobView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = job_id)]
     pub parent: Option<JobId>,
+    /// The job whose files it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = job_id)]
+    pub follows: Option<JobId>,
     /// The schedule that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -120,11 +124,51 @@ pub struct JobView {
     /// What to know first of a job that has ended: no consensus, failed items and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Of a follow-up that has ended: what is different from the files that it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesView>,
     /// What people are asked, or were, in the order in which they were asked: the latest 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reviews: Vec<ReviewView>,
     /// Where to go from here.
     pub links: Links,
+}
+
+/// What a follow-up made of the files that it goes on from, compared by their SHA-256. Reports, reviews and the archive,
+/// which every job makes anew, don't count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangesView {
+    /// Paths that weren't there.
+    pub added: u32,
+    /// Paths whose content is another.
+    pub changed: u32,
+    /// Paths that aren't there any more.
+    pub removed: u32,
+    /// Paths whose content is the same.
+    pub unchanged: u32,
+    /// What is different, sorted by path; at most 200.
+    pub files: Vec<ChangeView>,
+}
+
+/// A file that is different.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// Its path.
+    pub path: String,
+    /// What became of it.
+    pub change: ChangeKind,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// It wasn't there.
+    Added,
+    /// Its content is another.
+    Changed,
+    /// It isn't there any more.
+    Removed,
 }
 
 /// How far a job is.
@@ -250,6 +294,9 @@ pub struct ResultView {
     pub omitted: Vec<String>,
     /// How many files there are.
     pub artifacts: u32,
+    /// Of a follow-up: what is different from the files that it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesView>,
     /// Where to go from here.
     pub links: Links,
 }

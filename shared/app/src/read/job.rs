@@ -54,6 +54,7 @@ fn outline(key: &JobKey, head: JobHead, (root, job): (&Group, &Root), fans: &BTr
     let updated_ms = fans.values().map(|fan| fan.at_ms).fold(root.at_ms, u64::max);
     JobView {
         id: key.job.clone(),
+        follows: None,
         schedule: None,
         status: job.status,
         ending: ending.is_some() && !is_over,
@@ -73,6 +74,7 @@ fn outline(key: &JobKey, head: JobHead, (root, job): (&Group, &Root), fans: &BTr
         cost: Cost::into(spent),
         progress: ProgressView::default(),
         warnings: Vec::new(),
+        changes: None,
         reviews: Vec::new(),
         links: Links::of(&key.job),
     }

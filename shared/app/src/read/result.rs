@@ -47,6 +47,7 @@ impl Platform {
             outputs,
             omitted,
             artifacts: u32::try_from(manifest.files.len()).unwrap_or(u32::MAX),
+            changes: None,
             links: Links::of(&key.job),
         })
     }
