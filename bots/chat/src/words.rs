@@ -107,11 +107,16 @@ pub const ATTACHED: &str = " (attached)";
 /// What a node shows that waits for a person.
 pub const ASKED: &str = "🙋";
 /// Before a review's deadline.
-pub const DECIDE_UNTIL: &str = "Please decide: the time is over ";
+pub const DECIDE_UNTIL: &str = "Please decide until ";
 /// Behind a thing that is shown in part.
 pub const BEGINNING: &str = ", its beginning";
 /// What can be done after a digest.
 pub const DIGEST_NEXT: &str = "More about one of them: ";
+
+/// Whose job it is.
+pub fn asked_by(name: &str) -> String {
+    format!(" · asked by {}", clip(name, 60))
+}
 
 /// What is now, of a job, in one line.
 pub fn headline(job: &JobView) -> String {

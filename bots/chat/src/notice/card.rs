@@ -4,7 +4,7 @@ use convoke_api::job::{JobView, NodeState, NodeView};
 use convoke_api::review::ReviewState;
 use convoke_domain::status::JobStatus;
 
-use super::{button, named, tone, with_cause, with_warnings};
+use super::{Subject, button, tone, with_cause, with_warnings};
 use crate::button::{Action, Token};
 use crate::page::{Look, Page, Span};
 use crate::text::{clip, count, duration};
@@ -13,9 +13,10 @@ use crate::words;
 /// Nodes that are shown one by one.
 const NODES_MAX: usize = 12;
 
-/// How a job stands at `now_ms`; `token` is of this job in this chat.
-pub fn card(job: &JobView, token: &Token, now_ms: u64) -> Page {
-    let page = Page::new(tone(job), words::headline(job)).line(named(job));
+/// How a job stands at `now_ms`.
+pub fn card(subject: &Subject<'_>, now_ms: u64) -> Page {
+    let Subject { job, token, .. } = *subject;
+    let page = Page::new(tone(job), words::headline(job)).line(subject.named());
     let page = with_cause(page, job);
     let page = steps(page.gap(), job).gap();
     let page = with_warnings(page, job);

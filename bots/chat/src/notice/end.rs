@@ -1,11 +1,11 @@
 //! The end: a new message, since edits tell nobody. At most five lines, and what can be done next.
 
-use convoke_api::artifact::ArtifactList;
+use convoke_api::artifact::ArtifactView;
 use convoke_api::job::{ChangeKind, ChangesView, JobView};
 use convoke_domain::status::JobStatus;
 
-use super::{TITLE_UNITS_MAX, button, helps, named, tone, with_cause, with_warnings};
-use crate::button::{Action, Token};
+use super::{Subject, TITLE_UNITS_MAX, button, helps, tone, with_cause, with_warnings};
+use crate::button::Action;
 use crate::command::{JobName, Verb};
 use crate::page::{Look, Page, Span, Tone};
 use crate::text::{clip, duration, size};
@@ -16,17 +16,46 @@ const FILES_MAX: usize = 5;
 /// Jobs that a digest names; what is beyond is for the next one.
 pub const DIGEST_JOBS_MAX: usize = 20;
 
-/// A job's end. `files` is the first page of its files, `attached` the names of those that come with the message.
-pub fn end(job: &JobView, files: &ArtifactList, attached: &[&str], token: &Token) -> Page {
-    let page = Page::new(tone(job), words::headline(job)).line(named(job));
+/// What came of a job.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End<'of> {
+    /// In the model's own words.
+    pub summary: Option<&'of str>,
+    /// Its files by path, as far as they are known here.
+    pub files: &'of [ArtifactView],
+    /// How many there are in all.
+    pub files_total: u32,
+    /// Whether files come with the message.
+    pub is_attached: bool,
+}
+
+/// A job's end.
+pub fn end(subject: &Subject<'_>, end: &End<'_>) -> Page {
+    let job = subject.job;
+    let page = Page::new(tone(job), words::headline(job)).line(subject.named());
     let page = with_cause(page, job);
-    let page = made(page, job, files, attached);
+    let page = match end.summary.map(first_lines) {
+        Some(summary) if !summary.is_empty() => page.quote(summary),
+        _ => page,
+    };
+    let page = made(page, job, end);
     let page = match &job.changes {
         Some(changes) => changed(page, changes),
         None => page,
     };
     let page = with_warnings(page, job).text(took(job));
-    buttons(page, job, files, token)
+    buttons(page, subject, end)
+}
+
+/// At most so many lines of a summary, and so many units.
+const SUMMARY_LINES_MAX: usize = 5;
+const SUMMARY_UNITS_MAX: usize = 800;
+
+fn first_lines(summary: &str) -> String {
+    let lines: Vec<&str> = summary.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let shown = lines.iter().take(SUMMARY_LINES_MAX).copied().collect::<Vec<_>>().join("\n");
+    let shown = clip(&shown, SUMMARY_UNITS_MAX);
+    if lines.len() > SUMMARY_LINES_MAX && !shown.ends_with('…') { format!("{shown} …") } else { shown }
 }
 
 fn took(job: &JobView) -> String {
@@ -36,31 +65,31 @@ fn took(job: &JobView) -> String {
 }
 
 /// What was made, or, of a job that failed, what was kept.
-fn made(page: Page, job: &JobView, files: &ArtifactList, attached: &[&str]) -> Page {
-    if files.total == 0 {
+fn made(page: Page, job: &JobView, end: &End<'_>) -> Page {
+    if end.files_total == 0 {
         return page.text(words::no_files(job.status));
     }
-    let bytes: u64 = files.artifacts.iter().map(|file| file.bytes).sum();
-    let bytes = if files.next_cursor.is_none() { Some(size(bytes)) } else { None };
-    let mut spans = vec![Span::text(words::files_made(job.status, files.total, bytes.as_deref()))];
-    for (index, file) in best(files).into_iter().enumerate() {
+    let bytes: u64 = end.files.iter().map(|file| file.bytes).sum();
+    let bytes = (end.files.len() == end.files_total as usize).then(|| size(bytes));
+    let mut spans = vec![Span::text(words::files_made(job.status, end.files_total, bytes.as_deref()))];
+    for (index, file) in best(end.files).into_iter().enumerate() {
         spans.push(Span::text(if index == 0 { ": " } else { ", " }));
         spans.push(Span::code(clip(file, 100)));
     }
-    if files.total as usize > FILES_MAX {
+    if end.files_total as usize > FILES_MAX {
         spans.push(Span::text(", …"));
     }
-    if !attached.is_empty() {
+    if end.is_attached {
         spans.push(Span::text(words::ATTACHED));
     }
     page.line(spans)
 }
 
 /// The files that say most about what was made: not those that every job makes.
-fn best(files: &ArtifactList) -> Vec<&str> {
+fn best(files: &[ArtifactView]) -> Vec<&str> {
     let is_of_every_job = |path: &str| matches!(path, "archive.zip" | "PROJECT_TREE.txt" | "REPORT.md");
     let (every, own): (Vec<&str>, Vec<&str>) =
-        files.artifacts.iter().map(|file| file.path.as_str()).partition(|path| is_of_every_job(path));
+        files.iter().map(|file| file.path.as_str()).partition(|path| is_of_every_job(path));
     own.into_iter().chain(every).take(FILES_MAX).collect()
 }
 
@@ -82,8 +111,9 @@ fn changed(page: Page, changes: &ChangesView) -> Page {
     page.line(spans)
 }
 
-fn buttons(page: Page, job: &JobView, files: &ArtifactList, token: &Token) -> Page {
-    let has_files = files.total > 0;
+fn buttons(page: Page, subject: &Subject<'_>, end: &End<'_>) -> Page {
+    let Subject { job, token, .. } = *subject;
+    let has_files = end.files_total > 0;
     let zip = has_files.then(|| button(Action::Zip, token, Look::Plain));
     if job.status == JobStatus::Completed {
         let again = button(Action::RunAgain, token, Look::Plain);

@@ -10,7 +10,7 @@ mod review;
 mod tests;
 
 pub use card::card;
-pub use end::{DIGEST_JOBS_MAX, digest, end};
+pub use end::{DIGEST_JOBS_MAX, End, digest, end};
 pub use review::{Occasion, review};
 
 use convoke_api::job::JobView;
@@ -29,17 +29,32 @@ pub(crate) const CAUSE_UNITS_MAX: usize = 300;
 /// Warnings that are shown one by one.
 const WARNINGS_MAX: usize = 3;
 
+/// What a notice is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'of> {
+    /// The job.
+    pub job: &'of JobView,
+    /// The token of its buttons in this chat.
+    pub token: &'of Token,
+    /// Who asked for it, where that was in a chat.
+    pub asked_by: Option<&'of str>,
+}
+
 fn button(action: Action, token: &Token, look: Look) -> Button {
     Button::new(Press { action, token: token.clone() }, look)
 }
 
-/// The job's title, and which job it is.
-fn named(job: &JobView) -> [Span; 3] {
-    [
-        Span::bold(clip(&job.title, TITLE_UNITS_MAX)),
-        Span::text(format!(" · {} · ", clip(&job.flow, 60))),
-        Span::code(JobName::short(&job.id)),
-    ]
+impl Subject<'_> {
+    /// The job's title, which job it is, and whose.
+    fn named(&self) -> Vec<Span> {
+        let mut spans = vec![
+            Span::bold(clip(&self.job.title, TITLE_UNITS_MAX)),
+            Span::text(format!(" · {} · ", clip(&self.job.flow, 60))),
+            Span::code(JobName::short(&self.job.id)),
+        ];
+        spans.extend(self.asked_by.map(|name| Span::text(words::asked_by(name))));
+        spans
+    }
 }
 
 /// How it looks from afar.

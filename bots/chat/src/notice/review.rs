@@ -1,10 +1,9 @@
 //! A person is needed: what is asked, what is to be judged, until when, and who may say.
 
-use convoke_api::job::JobView;
 use convoke_api::review::{ReviewState, ReviewView};
 
-use super::{button, named};
-use crate::button::{Action, Token};
+use super::{Subject, button};
+use crate::button::Action;
 use crate::page::{Look, Page, Span, Tone};
 use crate::text::{clip, size};
 use crate::words;
@@ -25,9 +24,10 @@ pub enum Occasion {
     Reminder,
 }
 
-/// A review as it stands at `now_ms`; `token` is of this review in this chat. Once it is decided, the message says so and
+/// A review as it stands; the subject's token is of this review in this chat. Once it is decided, the message says so and
 /// has no buttons any more.
-pub fn review(job: &JobView, review: &ReviewView, occasion: Occasion, (token, now_ms): (&Token, u64)) -> Page {
+pub fn review(subject: &Subject<'_>, review: &ReviewView, occasion: Occasion) -> Page {
+    let token = subject.token;
     let is_open = review.state == ReviewState::Requested;
     let tone = match review.state {
         ReviewState::Requested => Tone::Asking,
@@ -36,7 +36,7 @@ pub fn review(job: &JobView, review: &ReviewView, occasion: Occasion, (token, no
         ReviewState::Rejected => Tone::Bad,
         ReviewState::Expired | ReviewState::Withdrawn => Tone::Plain,
     };
-    let page = Page::new(tone, words::review_headline(review, occasion == Occasion::Reminder)).line(named(job));
+    let page = Page::new(tone, words::review_headline(review, occasion == Occasion::Reminder)).line(subject.named());
     let page = page.quote(clip(&review.question, QUESTION_UNITS_MAX));
     if !is_open {
         return outcome(page, review);
@@ -44,7 +44,7 @@ pub fn review(job: &JobView, review: &ReviewView, occasion: Occasion, (token, no
     let page = shown(page, review);
     let page = page.line([
         Span::text(words::DECIDE_UNTIL),
-        Span::Relative { at_ms: review.deadline_at.0, now_ms },
+        Span::Moment(review.deadline_at.0),
         Span::text(words::otherwise(review.default)),
     ]);
     let page = page.text(words::who_decides(&review.deciders));

@@ -1,6 +1,6 @@
 //! How everything that chats are told looks on both platforms.
 
-use convoke_api::artifact::ArtifactList;
+use convoke_api::artifact::{ArtifactList, ArtifactView};
 use convoke_api::job::JobView;
 use convoke_api::review::ReviewView;
 use serde_json::{Value, json};
@@ -10,6 +10,10 @@ use crate::{discord, telegram};
 
 /// Two minutes and five seconds after the job was submitted.
 const NOW_MS: u64 = 1_795_273_325_000;
+
+fn of<'of>(job: &'of JobView, token: &'of Token) -> Subject<'of> {
+    Subject { job, token, asked_by: None }
+}
 
 fn token() -> Token {
     "Ab3_-fGh1JkLmNoPqRsT12".parse().expect("a token")
@@ -54,14 +58,16 @@ fn ended(status: &str, reason: &str, change: &Value) -> JobView {
     job(&fields)
 }
 
-fn files(paths: &[&str]) -> ArtifactList {
+fn files(paths: &[&str]) -> Vec<ArtifactView> {
     let artifacts: Vec<Value> = paths
         .iter()
         .map(|path| {
             json!({"path": path, "media_type": "text/plain", "bytes": 1_500, "sha256": "00", "step": "build", "href": ""})
         })
         .collect();
-    serde_json::from_value(json!({"total": artifacts.len(), "artifacts": artifacts, "final": true})).expect("files")
+    serde_json::from_value::<ArtifactList>(json!({"total": 0, "artifacts": artifacts, "final": true}))
+        .expect("files")
+        .artifacts
 }
 
 fn asked(change: &Value) -> ReviewView {
@@ -95,7 +101,7 @@ fn both(name: &str, page: &Page) {
 
 #[test]
 fn a_card_tells_what_is_now() {
-    let shown = |name: &str, job: &JobView| both(name, &card(job, &token(), NOW_MS));
+    let shown = |name: &str, job: &JobView| both(name, &card(&of(job, &token()), NOW_MS));
     shown("card_queued", &job(&json!({"status": "queued", "cost": {"usd": "0.00", "tokens": 0}})));
     shown("card_working", &job(&json!({})));
     shown("card_ending", &job(&json!({"ending": true, "stop_reason": "cancelled"})));
@@ -124,7 +130,7 @@ fn a_card_tells_why_a_job_failed() {
         "internal",
     ] {
         let failed = ended("failed", reason, &json!({"cause": "what happened, in words", "failed_step": "build[3]@2"}));
-        both(&format!("card_failed_{reason}"), &card(&failed, &token(), NOW_MS));
+        both(&format!("card_failed_{reason}"), &card(&of(&failed, &token()), NOW_MS));
     }
 }
 
@@ -142,20 +148,23 @@ fn the_card_of_a_large_job_stays_small() {
         })
         .collect();
     let progress = json!({"nodes_total": 60, "nodes_done": 25, "steps_running": 15, "nodes": nodes});
-    both("card_large", &card(&job(&json!({"progress": progress})), &token(), NOW_MS));
+    both("card_large", &card(&of(&job(&json!({"progress": progress})), &token()), NOW_MS));
 }
 
 #[test]
 fn an_end_is_said_in_five_lines() {
     let all = files(&["REPORT.md", "archive.zip", "src/a.py", "src/b.py", "src/c.py", "src/d.py", "src/e.py"]);
-    let shown = |name: &str, job: &JobView, files: &ArtifactList, attached: &[&str]| {
-        let page = end(job, files, attached, &token());
+    let shown = |name: &str, job: &JobView, files: &[ArtifactView], (is_attached, summary)| {
+        let token = token();
+        let subject = Subject { asked_by: Some("ada"), ..of(job, &token) };
+        let total = u32::try_from(files.len()).expect("few");
+        let page = end(&subject, &End { files, files_total: total, is_attached, summary });
         assert!(page.blocks.len() <= 5, "{name}: {} lines", page.blocks.len());
         both(name, &page);
     };
     let done = ended("completed", "completed", &json!({}));
-    shown("end_completed", &done, &all, &["archive.zip"]);
-    shown("end_completed_without_files", &done, &files(&[]), &[]);
+    shown("end_completed", &done, &all, (true, Some("A todo API.\n\nIt keeps todos in *SQLite*.\nc\nd\ne\nf")));
+    shown("end_completed_without_files", &done, &files(&[]), (false, None));
     let changes = json!({"added": 1, "changed": 2, "removed": 1, "unchanged": 9, "files": [
         {"path": "src/a.py", "change": "changed"},
         {"path": "src/b.py", "change": "removed"},
@@ -167,20 +176,20 @@ fn an_end_is_said_in_five_lines() {
         "completed",
         &json!({"follows": "01KAJ0X5T3ZQ4V8N2M6R7W9YBD", "changes": changes, "warnings": ["the planner objects"]}),
     );
-    shown("end_follow_up", &follow_up, &files(&["src/a.py"]), &[]);
+    shown("end_follow_up", &follow_up, &files(&["src/a.py"]), (false, None));
     let cause = json!({"cause": "the next call isn't covered", "failed_step": "build[3]"});
-    shown("end_failed_with_files", &ended("failed", "budget_exhausted", &cause), &all, &[]);
-    shown("end_failed", &ended("failed", "model_unavailable", &cause), &files(&[]), &[]);
-    shown("end_invalid", &ended("failed", "invalid_definition", &cause), &files(&[]), &[]);
-    shown("end_rejected", &ended("failed", "rejected", &json!({})), &files(&["plan.json"]), &[]);
-    shown("end_cancelled", &ended("cancelled", "cancelled", &json!({})), &files(&["plan.json"]), &[]);
+    shown("end_failed_with_files", &ended("failed", "budget_exhausted", &cause), &all, (false, None));
+    shown("end_failed", &ended("failed", "model_unavailable", &cause), &files(&[]), (false, None));
+    shown("end_invalid", &ended("failed", "invalid_definition", &cause), &files(&[]), (false, None));
+    shown("end_rejected", &ended("failed", "rejected", &json!({})), &files(&["plan.json"]), (false, None));
+    shown("end_cancelled", &ended("cancelled", "cancelled", &json!({})), &files(&["plan.json"]), (false, None));
 }
 
 #[test]
 fn a_review_asks_and_then_says_what_was_decided() {
     let job = job(&json!({"status": "awaiting_review"}));
     let shown = |name: &str, view: &ReviewView, occasion: Occasion| {
-        both(name, &review(&job, view, occasion, (&token(), NOW_MS)));
+        both(name, &review(&of(&job, &token()), view, occasion));
     };
     shown("review_asked", &asked(&json!({})), Occasion::News);
     shown("review_reminded", &asked(&json!({"default": null, "shows": []})), Occasion::Reminder);
