@@ -1,1 +1,4 @@
 //! Telegram: updates in, messages out.
+
+pub mod api;
+pub mod update;
