@@ -7,5 +7,6 @@ mod http;
 mod inline;
 mod refused;
 mod software;
+mod telegram;
 mod trouble;
 mod webhooks;

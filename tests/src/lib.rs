@@ -18,6 +18,7 @@ pub mod served;
 pub mod serving;
 pub mod sink;
 pub mod template;
+pub mod telegram;
 pub mod time;
 pub mod transport;
 pub mod workload;

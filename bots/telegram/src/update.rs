@@ -3,7 +3,7 @@
 //! Whatever else comes (channels, reactions, kinds that are newer than this code) is [`What::Nothing`]: it's answered and
 //! forgotten, since Telegram sends again what isn't answered.
 
-use teloxide::types::{CallbackQuery, ChatMemberUpdated, Message, MessageEntityKind, Update, UpdateKind, User};
+use teloxide::types::{CallbackQuery, ChatMemberUpdated, InlineKeyboardButtonKind, Message, Update, UpdateKind, User};
 
 /// Telegram's own user in whose name admins speak that don't want to be seen.
 const ANONYMOUS_ADMIN: u64 = 1_087_968_824;
@@ -103,8 +103,6 @@ pub struct Answered {
     pub by: Option<u64>,
     /// Its text.
     pub text: String,
-    /// Where the links in its text lead.
-    pub links: Vec<String>,
     /// What its buttons say when they're pressed.
     pub buttons: Vec<String>,
 }
@@ -173,21 +171,15 @@ fn of_message(message: &Message) -> What {
 /// In a topic each message "answers" the one that opened it, unless it answers another; that one has no text.
 fn answered(message: &Message) -> Option<Answered> {
     let text = message.text().or_else(|| message.caption())?.to_owned();
-    let entities = message.entities().or_else(|| message.caption_entities()).unwrap_or_default();
-    let link = |kind: &MessageEntityKind| match kind {
-        MessageEntityKind::TextLink { url } => Some(url.to_string()),
-        _ => None,
-    };
     let pressed = message.reply_markup().into_iter().flat_map(|markup| markup.inline_keyboard.iter().flatten());
     let buttons = pressed.filter_map(|button| match &button.kind {
-        teloxide::types::InlineKeyboardButtonKind::CallbackData(data) => Some(data.clone()),
+        InlineKeyboardButtonKind::CallbackData(data) => Some(data.clone()),
         _ => None,
     });
     Some(Answered {
         message: message.id.0,
         by: message.from.as_ref().map(|by| by.id.0),
         text,
-        links: entities.iter().filter_map(|entity| link(&entity.kind)).collect(),
         buttons: buttons.collect(),
     })
 }
@@ -257,10 +249,7 @@ mod tests {
             "text": "/status", "message_thread_id": 9, "is_topic_message": true,
             "reply_to_message": {
                 "message_id": 2, "date": 1, "chat": group(), "from": {"id": 42, "is_bot": true, "first_name": "Crew"},
-                "text": "Working", "entities": [
-                    {"type": "text_link", "offset": 0, "length": 1, "url": "https://t.me/crew_bot?start=abc"},
-                    {"type": "bold", "offset": 0, "length": 7}
-                ],
+                "text": "Working", "entities": [{"type": "bold", "offset": 0, "length": 7}],
                 "reply_markup": {"inline_keyboard": [[{"text": "Stop", "callback_data": "sTOKEN"}]]}
             }
         }));
@@ -268,7 +257,6 @@ mod tests {
         assert_eq!((said.by.id, said.by.name.as_str(), said.message), (5, "Ann Lee", 3));
         let answers = said.answers.expect("it answers");
         assert_eq!((answers.message, answers.by, answers.text.as_str()), (2, Some(42), "Working"));
-        assert_eq!(answers.links, ["https://t.me/crew_bot?start=abc"]);
         assert_eq!(answers.buttons, ["sTOKEN"]);
     }
 

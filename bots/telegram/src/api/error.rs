@@ -87,7 +87,7 @@ impl CallError {
         Self::Lost(error.without_url())
     }
 
-    pub(super) fn unreadable(error: serde_json::Error) -> Self {
+    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
         Self::Unknown { detail: error.to_string() }
     }
 

@@ -14,10 +14,11 @@ use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use teloxide::payloads;
+
 use teloxide::requests::Payload;
 
 pub use error::CallError;
+pub use teloxide::payloads;
 pub use token::{Token, TokenError};
 
 /// Where the Bot API is, unless settings say something else.
@@ -89,7 +90,7 @@ impl Api {
         message: &payloads::SendMessage,
         file: Upload,
     ) -> Result<R, CallError> {
-        let fields = serde_json::to_value(message).map_err(CallError::unreadable)?;
+        let fields = serde_json::to_value(message).map_err(|error| CallError::unreadable(&error))?;
         let mut form = Form::new();
         for (name, value) in fields.as_object().into_iter().flatten() {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -138,7 +139,7 @@ impl Api {
         let wait_s = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.bytes().await.map_err(|error| CallError::of(&self.token, error))?;
         let answer = error::Answer::read(status, wait_s, &body).map_err(|error| error.redacted(&self.token))?;
-        R::deserialize(answer).map_err(CallError::unreadable)
+        R::deserialize(answer).map_err(|error| CallError::unreadable(&error))
     }
 }
 

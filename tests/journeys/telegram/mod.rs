@@ -1,0 +1,3 @@
+//! Telegram from outside: updates in, calls out, against a Bot API that keeps what it is told.
+
+mod api;
