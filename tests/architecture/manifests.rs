@@ -7,12 +7,11 @@ fn may_use(folder: &str) -> Option<&'static [&'static str]> {
     Some(match folder {
         "shared/domain" => &[],
         "shared/api" => &["convoke-domain"],
-        "shared/app" => &["convoke-domain", "convoke-api"],
+        "shared/app" | "bots/chat" => &["convoke-domain", "convoke-api"],
         "shared/aws" | "shared/models" | "shared/tools" => &["convoke-domain", "convoke-api", "convoke-app"],
         "shared/runtime" => {
             &["convoke-domain", "convoke-api", "convoke-app", "convoke-aws", "convoke-models", "convoke-tools"]
         }
-        "bots/chat" => &["convoke-domain", "convoke-api"],
         "bots/desk" => &["convoke-domain", "convoke-api", "convoke-app", "convoke-chat"],
         "bots/discord" | "bots/telegram" => {
             &["convoke-domain", "convoke-api", "convoke-app", "convoke-runtime", "convoke-chat", "convoke-desk"]

@@ -236,16 +236,14 @@ fn form(body: &Bytes, boundary: &str) -> (Map<String, Value>, Vec<(String, Strin
             rest.split_once('"').map(|(name, _)| name.to_owned())
         };
         let Some(name) = named("; name") else { continue };
-        match named("filename") {
-            Some(file) => files.push((name, file, content.to_vec())),
-            None => {
-                let text = String::from_utf8_lossy(content).into_owned();
-                // What isn't text goes as JSON.
-                let value =
-                    serde_json::from_str(&text).ok().filter(|value: &Value| !value.is_string() && name != "caption");
-                fields.insert(name, value.unwrap_or(Value::String(text)));
-            }
+        if let Some(file) = named("filename") {
+            files.push((name, file, content.to_vec()));
+            continue;
         }
+        let text = String::from_utf8_lossy(content).into_owned();
+        // What isn't text goes as JSON.
+        let value = serde_json::from_str(&text).ok().filter(|value: &Value| !value.is_string() && name != "caption");
+        fields.insert(name, value.unwrap_or(Value::String(text)));
     }
     (fields, files)
 }
