@@ -12,22 +12,22 @@ fn api(url: &str) -> Api {
     Api::new(TOKEN.parse().expect("a token"), url).expect("a client")
 }
 
-fn quiet() -> Option<LinkPreviewOptions> {
-    Some(LinkPreviewOptions {
+fn quiet() -> LinkPreviewOptions {
+    LinkPreviewOptions {
         is_disabled: true,
         url: None,
         prefer_small_media: false,
         prefer_large_media: false,
         show_above_text: false,
-    })
+    }
 }
 
 fn message(text: &str) -> SendMessage {
-    SendMessage { link_preview_options: quiet(), ..SendMessage::new(CHAT, text) }
+    SendMessage { link_preview_options: Some(quiet()), ..SendMessage::new(CHAT, text) }
 }
 
 fn edit(number: i32, text: &str) -> EditMessageText {
-    EditMessageText { link_preview_options: quiet(), ..EditMessageText::new(CHAT, MessageId(number), text) }
+    EditMessageText { link_preview_options: Some(quiet()), ..EditMessageText::new(CHAT, MessageId(number), text) }
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn each_way_to_fail_is_told_apart_and_whether_anything_was_done() {
     for (fault, kind, is_undone) in [
         (Fault::Throttled(3_600), "Throttled", true),
         (Fault::Said(403, "Forbidden: bot was kicked from the group chat"), "Dead", false),
-        (Fault::Moved(-100_7), "Moved", false),
+        (Fault::Moved(-1_007), "Moved", false),
         (Fault::Said(401, "Unauthorized"), "Refused", true),
         (Fault::Broken, "Unknown", false),
         (Fault::Lost, "Lost", false),
@@ -99,7 +99,7 @@ async fn each_way_to_fail_is_told_apart_and_whether_anything_was_done() {
 /// An error with its whole chain of causes, both ways to print it.
 fn told(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(|cause| format!("{cause} {cause:?} ")).collect()
+    causes.map(|cause| format!("{cause} {cause:?} ")).collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test]
