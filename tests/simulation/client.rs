@@ -90,6 +90,7 @@ impl Client {
             },
             definition: Definition {
                 v: 1,
+                graph: None,
                 flow: Payload::Inline(json!({ "shape": index })),
                 input: Payload::Inline(json!(format!("input of {index}"))),
                 model: "test/sim".into(),

@@ -120,6 +120,7 @@ pub fn idempotency(key_hash: &str, body_hash: &str) -> Idempotency {
 pub fn definition() -> Definition {
     Definition {
         v: 1,
+        graph: None,
         flow: Payload::Inline(json!({"name": "fan", "nodes": [{"z": 1, "a": [1.0, 1, -0.5, 1e300, u64::MAX]}]})),
         input: Payload::Inline(json!({"idea": "", "none": null, "deep": {"b": {}, "a": []}})),
         model: "openai/gpt-4.1".into(),

@@ -1,9 +1,7 @@
 //! Hosts the function `clock` on Lambda.
 
-use convoke_runtime::ModelUse;
-
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let platform = convoke_runtime::start(ModelUse::Names).await?;
+    let platform = convoke_runtime::start_planning()?;
     lambda_runtime::run(convoke_clock::service(platform)).await
 }

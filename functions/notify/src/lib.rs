@@ -85,13 +85,13 @@ async fn tell(platform: &Platform, job: JobChanges) -> Option<Option<String>> {
 }
 
 async fn append(platform: &Platform, key: &JobKey, changed: &[Changed]) -> Result<(), TellError> {
-    let Some(flow) = platform.job_flow(key).await.map_err(TellError::Flow)? else {
+    let Some(flow) = platform.job_outline(key).await.map_err(TellError::Flow)? else {
         // The job is gone, so nobody can ask for its events.
         tracing::warn!("records of a job that doesn't exist");
         return Ok(());
     };
     let events = changed.iter().filter_map(|changed| {
-        let kinds = kinds::of(flow.graph(), changed.old.as_ref(), &changed.new);
+        let kinds = kinds::of(&flow.graph, changed.old.as_ref(), &changed.new);
         (!kinds.is_empty()).then_some((changed.new.id, changed.new.ver, changed.new.at_ms, kinds))
     });
     let events: Vec<_> = events.collect();

@@ -1,9 +1,7 @@
 //! Hosts the function `notify` on Lambda.
 
-use convoke_runtime::ModelUse;
-
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let platform = convoke_runtime::start(ModelUse::Names).await?;
+    let platform = convoke_runtime::start_looking()?;
     lambda_runtime::run(convoke_notify::service(platform)).await
 }

@@ -1,9 +1,7 @@
 //! Hosts the function `step` on Lambda.
 
-use convoke_runtime::ModelUse;
-
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let platform = convoke_runtime::start(ModelUse::Calls).await?;
+    let platform = convoke_runtime::start_working().await?;
     lambda_runtime::run(convoke_step::service(platform)).await
 }

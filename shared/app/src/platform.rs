@@ -15,7 +15,7 @@ use crate::ports::{
     Webhooks,
 };
 use crate::script::Script;
-use crate::work::JobFlow;
+use crate::work::{JobFlow, JobOutline};
 
 /// The connected ports. Cheap to clone.
 #[derive(Clone)]
@@ -99,7 +99,9 @@ pub struct Platform {
     /// The limits.
     pub limits: Limits,
     /// Compiled flows of the jobs that this process worked on lately.
-    pub(crate) cache: Arc<FlowCache>,
+    pub(crate) cache: Arc<Kept<JobFlow>>,
+    /// Outlines of the jobs that this process looked at lately.
+    pub(crate) outlines: Arc<Kept<JobOutline>>,
     /// How a stored flow becomes a script.
     pub(crate) compile: Compile,
     /// Whether this process is about to end.
@@ -117,38 +119,54 @@ pub(crate) struct Closing {
 /// author's, and final.
 pub type Compile = Arc<dyn Fn(&Value, &Value, bool) -> Result<Box<dyn Script>, String> + Send + Sync>;
 
-/// Compiled flows, the least recently used going first.
-#[derive(Default)]
-pub(crate) struct FlowCache {
-    flows: Mutex<VecDeque<Arc<JobFlow>>>,
+/// What belongs to a job and never changes.
+pub(crate) trait OfJob {
+    fn key(&self) -> &JobKey;
 }
 
-/// Most compiled flows that a process keeps.
-const FLOWS_MAX: usize = 64;
+/// What a process has at hand of jobs, the least recently used going first.
+pub(crate) struct Kept<T> {
+    kept: Mutex<VecDeque<Arc<T>>>,
+}
 
-impl FlowCache {
-    pub(crate) fn get(&self, key: &JobKey) -> Option<Arc<JobFlow>> {
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = flows.iter().position(|flow| flow.key == *key)?;
-        let flow = flows.remove(index)?;
-        flows.push_back(Arc::clone(&flow));
-        Some(flow)
+/// Most jobs that a process keeps something of.
+const KEPT_MAX: usize = 64;
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { kept: Mutex::default() }
+    }
+}
+
+impl<T: OfJob> Kept<T> {
+    pub(crate) fn get(&self, key: &JobKey) -> Option<Arc<T>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = kept.iter().position(|one| one.key() == key)?;
+        let one = kept.remove(index)?;
+        kept.push_back(Arc::clone(&one));
+        Some(one)
     }
 
-    pub(crate) fn put(&self, flow: Arc<JobFlow>) {
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        flows.retain(|other| other.key != flow.key);
-        if flows.len() >= FLOWS_MAX {
-            flows.pop_front();
+    pub(crate) fn put(&self, one: Arc<T>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|other| other.key() != one.key());
+        if kept.len() >= KEPT_MAX {
+            kept.pop_front();
         }
-        flows.push_back(flow);
+        kept.push_back(one);
     }
+}
+
+/// For a process that looks at jobs and never works at a step: without a compiler it is smaller by a sixth. A job that
+/// has to be compiled all the same (see [`Definition::graph`](crate::ports::Definition)) can't be read by it.
+pub fn no_compiler() -> Compile {
+    Arc::new(|_, _, _| Err("this process has no compiler of flows".to_owned()))
 }
 
 impl Platform {
     /// A platform over these ports.
     pub fn new(ports: Ports, limits: Limits, compile: Compile) -> Self {
-        Self { ports, limits, cache: Arc::default(), compile, closing: Closing::default() }
+        Self { ports, limits, cache: Arc::default(), outlines: Arc::default(), compile, closing: Closing::default() }
     }
 
     /// From now on this process (all clones of this platform) claims no step: those under way end, are journaled and

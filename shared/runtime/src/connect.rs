@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use convoke_app::model::{ModelNameError, Models};
-use convoke_app::platform::{Compile, Limits, Platform, Ports};
+use convoke_app::platform::{Compile, Limits, Platform, Ports, no_compiler};
 use convoke_app::ports::Env;
 use convoke_aws::{DynamoTable, S3Blobs, SqsBells, SqsDeliveryBells};
 use convoke_models::registry::{Registry, RegistryError, Settings};
@@ -68,16 +74,6 @@ pub enum StartError {
     Secrets(#[source] SsmError),
 }
 
-/// What a process does with models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModelUse {
-    /// It knows their names: whether a job may have one, and what it costs. Keys that settings name stay where they are,
-    /// and the process may not be allowed to read them.
-    Names,
-    /// It calls them.
-    Calls,
-}
-
 /// A platform over these clients, whose way out leads to public places alone; on AWS `compile` is
 /// `convoke_tools::compiler()`.
 pub fn platform(
@@ -112,9 +108,18 @@ pub fn platform(
     Platform::new(ports, limits, compile)
 }
 
-/// The models that the settings name. The default one has to be set up; where its price isn't known, that is said.
+/// The models that the settings name, to be called. The default one has to be set up; where its price isn't known, that
+/// is said.
 pub fn registry(settings: Settings) -> Result<Registry, StartError> {
-    let registry = Registry::new(settings).map_err(StartError::Models)?;
+    checked(Registry::new(settings).map_err(StartError::Models)?)
+}
+
+/// The same, for a process that calls none.
+fn names(settings: Settings) -> Result<Registry, StartError> {
+    checked(Registry::of_names(settings))
+}
+
+fn checked(registry: Registry) -> Result<Registry, StartError> {
     let default = registry.default_model();
     let profile = registry.profile(default).map_err(StartError::Model)?;
     if let Some(unpriced) = profile.filter(|profile| profile.price.is_none()) {
@@ -123,58 +128,117 @@ pub fn registry(settings: Settings) -> Result<Registry, StartError> {
     Ok(registry)
 }
 
-/// The start of a Lambda function: telemetry, configuration, connections. Clients connect with their first request;
-/// nothing is called but the store of the keys that settings name, and that only where models are called.
-pub async fn start(model_use: ModelUse) -> Result<Platform, StartError> {
-    start_with(model_use, &[]).await.map(|(platform, _)| platform)
+/// The start of a Lambda function that only looks at jobs: telemetry, configuration, connections. It knows models by
+/// name, price and ability; keys that settings name stay where they are, and the process may not be allowed to read
+/// them. Clients connect with their first request; nothing is called.
+///
+/// Each start has the code of what its function does, and no more: the size of a function is part of its cold start.
+pub fn start_looking() -> Result<Platform, StartError> {
+    telemetry();
+    connected(keys_by_name(), &lambda(), (names, no_compiler())).map(|(platform, _)| platform)
 }
 
-/// The same for a function that needs `more` secrets, such as a bot's token: also answers the settings with those in them.
-pub async fn start_with(
-    model_use: ModelUse,
-    more: &[&'static str],
-) -> Result<(Platform, WithSecrets<'static>), StartError> {
+/// The same for a function that needs `more` secrets, such as a bot's token: those that settings name are read from their
+/// store. Also answers the settings with those in them.
+pub async fn start_looking_with(more: &[&'static str]) -> Result<(Platform, WithSecrets<'static>), StartError> {
+    telemetry();
+    let aws = lambda();
+    let secrets = keys_by_name().into_iter().chain(fetched(&aws, more).await?).collect();
+    connected(secrets, &aws, (names, no_compiler()))
+}
+
+/// The start of a function that takes on flows, or changes jobs.
+pub fn start_planning() -> Result<Platform, StartError> {
+    telemetry();
+    connected(keys_by_name(), &lambda(), (names, convoke_tools::compiler())).map(|(platform, _)| platform)
+}
+
+/// The same with `more` secrets, as [`start_looking_with`] has them.
+pub async fn start_planning_with(more: &[&'static str]) -> Result<(Platform, WithSecrets<'static>), StartError> {
+    telemetry();
+    let aws = lambda();
+    let secrets = keys_by_name().into_iter().chain(fetched(&aws, more).await?).collect();
+    connected(secrets, &aws, (names, convoke_tools::compiler()))
+}
+
+/// The start of a function that works at steps: it calls models, and reads the keys that settings name from their store.
+pub async fn start_working() -> Result<Platform, StartError> {
+    telemetry();
+    let aws = lambda();
+    let secrets = fetched(&aws, &SECRETS).await?;
+    connected(secrets, &aws, (registry, convoke_tools::compiler())).map(|(platform, _)| platform)
+}
+
+fn telemetry() {
     telemetry::start(Format::Json, &ProcessEnv.get("RUST_LOG").unwrap_or_else(|| "info".to_owned()));
-    let aws = aws().await;
-    let with_secrets = secrets(&aws, model_use, more).await?;
+}
+
+/// What stands for the keys of providers in a process that calls no model: that one is set up is all it has to know.
+fn keys_by_name() -> Secrets {
+    secrets::named(&ProcessEnv, &SECRETS)
+}
+
+/// The secrets of these that settings name. Nothing is called where they name none.
+async fn fetched(aws: &SdkConfig, wanted: &[&'static str]) -> Result<Secrets, StartError> {
+    let named = secrets::named(&ProcessEnv, wanted);
+    if named.is_empty() {
+        return Ok(named);
+    }
+    let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
+    secrets::fetched(&ssm, &named).await.map_err(StartError::Secrets)
+}
+
+/// Secrets, or what stands for them, by the settings that they are of.
+type Secrets = BTreeMap<&'static str, String>;
+/// How models are known.
+type KnowModels = fn(Settings) -> Result<Registry, StartError>;
+
+fn connected(
+    secrets: Secrets,
+    aws: &SdkConfig,
+    (models, compile): (KnowModels, Compile),
+) -> Result<(Platform, WithSecrets<'static>), StartError> {
+    let with_secrets = WithSecrets::new(&ProcessEnv, secrets);
     let strings = &with_secrets;
     // Without a region there is no Bedrock; a model of it then says so by name.
-    let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(&aws));
+    let bedrock = aws.region().is_some().then(|| aws_sdk_bedrockruntime::Client::new(aws));
     let settings = models::settings(strings, Extras { bedrock, ..Extras::default() });
     let set = Mistakes::both(Stores::read(strings), config::limits(strings));
     let set = Mistakes::both(set, outbound::allowed(strings));
     let (((stores, limits), allowed), settings) = Mistakes::both(set, settings)?;
-    let registry = registry(settings)?;
-    let behind = (limits, convoke_tools::compiler());
-    let mut platform = platform(Clients::new(&aws), &stores, Arc::new(registry), behind);
+    let registry = models(settings)?;
+    let mut platform = platform(Clients::new(aws), &stores, Arc::new(registry), (limits, compile));
     platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed));
     Ok((platform, with_secrets))
 }
 
-async fn secrets(
-    aws: &SdkConfig,
-    model_use: ModelUse,
-    more: &[&'static str],
-) -> Result<WithSecrets<'static>, StartError> {
-    let (mut wanted, of_models) = (secrets::named(&ProcessEnv, more), secrets::named(&ProcessEnv, &SECRETS));
-    let mut values = BTreeMap::new();
-    match model_use {
-        ModelUse::Calls => wanted.extend(of_models),
-        ModelUse::Names => values.extend(of_models),
+/// The configuration that Lambda lays into a function's environment: region and credentials of its role. What else an
+/// account's configuration may be made of (files, metadata services, other roles) a function doesn't have.
+fn lambda() -> SdkConfig {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(https())
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .region(ProcessEnv.get("AWS_REGION").map(Region::new))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+        .retry_config(RetryConfig::standard());
+    match ProcessEnv.get("AWS_ENDPOINT_URL") {
+        Some(url) => config.endpoint_url(url).build(),
+        None => config.build(),
     }
-    if !wanted.is_empty() {
-        let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
-        values.extend(secrets::fetched(&ssm, &wanted).await.map_err(StartError::Secrets)?);
-    }
-    Ok(WithSecrets::new(&ProcessEnv, values))
 }
 
-/// The account's configuration over one TLS stack. Calls of models take their own time, so none is set here.
-pub(crate) async fn aws() -> SdkConfig {
-    let client = aws_smithy_http_client::Builder::new()
+/// One TLS stack for all.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await
+        .build_https()
+}
+
+/// The configuration of whoever calls at a command line: environment, files, roles.
+pub(crate) async fn aws() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await
 }
 
 #[cfg(test)]

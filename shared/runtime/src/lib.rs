@@ -22,5 +22,8 @@ pub use convoke_aws::group_from_stream_image;
 /// Keys and tokens that can't be printed by accident.
 pub use convoke_models::secret::Secret;
 
-pub use connect::{Clients, ModelUse, StartError, platform, start, start_with};
+pub use connect::{
+    Clients, StartError, platform, start_looking, start_looking_with, start_planning, start_planning_with,
+    start_working,
+};
 pub use system::SystemEnv;

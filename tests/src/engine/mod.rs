@@ -25,6 +25,7 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
         head: JobHead { flow: "f".into(), title: "t".into(), model: "test/meter".into(), budget, parent: None },
         definition: Definition {
             v: 1,
+            graph: None,
             flow: Payload::Inline(json!({})),
             input: Payload::Inline(json!({})),
             model: "test/meter".into(),

@@ -16,7 +16,7 @@ use convoke_domain::ids::{JobKey, TargetId};
 
 use crate::platform::Platform;
 use crate::ports::{DeliveryBell, DeliveryRing, EventKind, PortError};
-use crate::work::{JobFlow, Until};
+use crate::work::{JobOutline, Until};
 
 pub(crate) use message::{Message, SECRET_PREFIX, message_id};
 use round::{Next, round};
@@ -77,7 +77,7 @@ impl Platform {
     /// Rings for the targets of a job that want to be told of any of these events. Costs nothing where there is none.
     pub async fn announce<'k>(
         &self,
-        flow: &JobFlow,
+        flow: &JobOutline,
         kinds: impl Iterator<Item = &'k EventKind> + Clone,
     ) -> Result<(), PortError> {
         let targets = flow.definition.targets.iter();

@@ -59,6 +59,10 @@ pub struct Definition {
     pub v: u8,
     /// The flow's document, whole: a job goes on with the flow that it was submitted with. ([`Payload`] of the JSON.)
     pub flow: Payload,
+    /// The flow's shape for that input: who only looks at a job needs no compiler. (JSON of a
+    /// [`Graph`](convoke_domain::graph::Graph); jobs of before it stood here have none.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Payload>,
     /// Its validated input.
     pub input: Payload,
     /// `provider/name` of the job's model.

@@ -13,7 +13,7 @@ use super::progress::progress;
 use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::JobHead;
-use crate::work::{JobFlow, WorkError};
+use crate::work::{JobOutline, WorkError};
 
 impl Platform {
     /// A job as it stands, strongly read.
@@ -23,7 +23,7 @@ impl Platform {
         let flow = self.readable_flow(key).await?;
         let now_ms = self.ports.env.now_ms();
         let progress =
-            flow.as_ref().map_or_else(ProgressView::default, |flow| progress(flow.graph(), &root, &fans, now_ms));
+            flow.as_ref().map_or_else(ProgressView::default, |flow| progress(&flow.graph, &root, &fans, now_ms));
         let warnings = self.manifest(key, &root).await?.map(|manifest| manifest.warnings).unwrap_or_default();
         let schedule = flow.as_ref().and_then(|flow| Some(flow.definition.tick.as_ref()?.schedule.clone()));
         let labels = flow.map(|flow| flow.definition.labels.clone()).unwrap_or_default();
@@ -34,8 +34,8 @@ impl Platform {
     }
 
     /// The job's flow; `None` where this version can't read it any more, which mustn't hide the job.
-    async fn readable_flow(&self, key: &JobKey) -> Result<Option<Arc<JobFlow>>, Failure> {
-        match self.job_flow(key).await {
+    async fn readable_flow(&self, key: &JobKey) -> Result<Option<Arc<JobOutline>>, Failure> {
+        match self.job_outline(key).await {
             Ok(flow) => Ok(flow),
             Err(WorkError::Corrupt { detail, .. }) => {
                 tracing::warn!(job = %key, detail, "the flow of a job can't be read");

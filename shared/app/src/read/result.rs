@@ -30,12 +30,12 @@ impl Platform {
             let status = root.root().map_or(convoke_domain::status::JobStatus::Queued, |job| job.status);
             return Err(Refused::JobNotEnded { status }.into());
         };
-        let flow = self.job_flow(key).await?.ok_or_else(|| WorkError::Corrupt {
+        let flow = self.job_outline(key).await?.ok_or_else(|| WorkError::Corrupt {
             job: key.to_string(),
             detail: "its definition is missing".to_owned(),
         })?;
         let manifest = self.manifest(key, &root).await?.unwrap_or_default();
-        let (outputs, omitted) = self.outputs(key, flow.graph(), &root).await?;
+        let (outputs, omitted) = self.outputs(key, &flow.graph, &root).await?;
         let ending = root.ending.as_ref();
         Ok(ResultView {
             id: key.job.clone(),

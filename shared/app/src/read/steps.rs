@@ -38,10 +38,10 @@ impl Platform {
         let after: Option<StepId> =
             cursor.map(|text| cursor::decode("steps", text)).transpose().map_err(Refused::Cursor)?;
         let (_, root) = self.known_job(key).await?;
-        let flow = self.job_flow(key).await?.ok_or_else(|| missing(key))?;
-        let groups = self.all_groups(key, root, flow.graph()).await?;
+        let flow = self.job_outline(key).await?.ok_or_else(|| missing(key))?;
+        let groups = self.all_groups(key, root, &flow.graph).await?;
         let records = self.ports.steps.results(key, None, after.as_ref(), limit).await?;
-        let standings = Standings::new(flow.graph(), groups, self.ports.env.now_ms());
+        let standings = Standings::new(&flow.graph, groups, self.ports.env.now_ms());
         Ok(page(&standings, records, after.as_ref(), limit as usize))
     }
 
@@ -50,11 +50,11 @@ impl Platform {
         let unknown = || Refused::StepNotFound { step: name.chars().take(100).collect() };
         let (_, root) = self.known_job(key).await?;
         let step = parse(name).ok_or_else(unknown)?;
-        let flow = self.job_flow(key).await?.ok_or_else(|| missing(key))?;
-        let groups = self.all_groups(key, root, flow.graph()).await?;
+        let flow = self.job_outline(key).await?.ok_or_else(|| missing(key))?;
+        let groups = self.all_groups(key, root, &flow.graph).await?;
         let record = self.result_of(key, &step).await?;
         let turns = self.ports.steps.turns(key, &step).await?;
-        let standings = Standings::new(flow.graph(), groups, self.ports.env.now_ms());
+        let standings = Standings::new(&flow.graph, groups, self.ports.env.now_ms());
         let mut view = match (standings.live.get(&step), &record) {
             (Some(live), _) => live.clone(),
             (None, Some(record)) => standings.of_record(record),

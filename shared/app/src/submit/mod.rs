@@ -121,10 +121,12 @@ impl Platform {
             return Err(invalid(Part::Input, issues));
         }
         let graph = checked.flow.for_input(&input).map_err(|issues| invalid(Part::Input, issues))?.graph;
-        let document = serde_json::to_value(&checked.doc).map_err(|error| corrupt(&key, &error.to_string()))?;
+        let json = |value: Result<Value, serde_json::Error>| value.map_err(|error| corrupt(&key, &error.to_string()));
+        let (document, shape) = (json(serde_json::to_value(&checked.doc))?, json(serde_json::to_value(&graph))?);
         let definition = Definition {
             v: 1,
             flow: self.definition_payload(&key, "flow.json", document).await?,
+            graph: Some(self.definition_payload(&key, "graph.json", shape).await?),
             input: self.definition_payload(&key, "input.json", input.clone()).await?,
             model: checked.model.clone(),
             capable: checked.flow.capability == Capability::Capable,

@@ -49,7 +49,12 @@ impl Platform {
     }
 
     async fn taken_over(&self, parent: &JobKey, key: &JobKey, earlier: &Definition) -> Result<Definition, Failure> {
+        let graph = match &earlier.graph {
+            Some(graph) => Some(self.copied(parent, key, ("graph.json", graph)).await?),
+            None => None,
+        };
         Ok(Definition {
+            graph,
             flow: self.copied(parent, key, ("flow.json", &earlier.flow)).await?,
             input: self.copied(parent, key, ("input.json", &earlier.input)).await?,
             targets: self.standing_targets(&key.tenant, &earlier.targets).await?,

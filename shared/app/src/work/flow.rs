@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::chunks::Chunks;
 use super::{WorkError, load_value};
-use crate::platform::Platform;
+use crate::platform::{OfJob, Platform};
 use crate::ports::{Definition, Reads};
 use crate::script::Script;
 
@@ -33,7 +33,45 @@ impl JobFlow {
     }
 }
 
+/// What those have to know of a job that never changes who look at it, but don't work at it.
+pub struct JobOutline {
+    /// Which job.
+    pub key: JobKey,
+    /// As submitted.
+    pub definition: Definition,
+    /// The flow's shape.
+    pub graph: Graph,
+}
+
+impl OfJob for JobFlow {
+    fn key(&self) -> &JobKey {
+        &self.key
+    }
+}
+
+impl OfJob for JobOutline {
+    fn key(&self) -> &JobKey {
+        &self.key
+    }
+}
+
 impl Platform {
+    /// The job's outline, from this process's cache where it is there; `None` where the tenant has no such job.
+    pub async fn job_outline(&self, key: &JobKey) -> Result<Option<Arc<JobOutline>>, WorkError> {
+        if let Some(outline) = self.outlines.get(key) {
+            return Ok(Some(outline));
+        }
+        let reads = Reads { definition: true, ..Reads::default() };
+        let Some(definition) = self.ports.steps.fetch(key, &reads).await?.definition else { return Ok(None) };
+        let graph = match &definition.graph {
+            Some(graph) => load_value(&*self.ports.blobs, key, graph).await?,
+            None => self.compiled(key, definition.clone()).await?.graph().clone(),
+        };
+        let outline = Arc::new(JobOutline { key: key.clone(), definition, graph });
+        self.outlines.put(Arc::clone(&outline));
+        Ok(Some(outline))
+    }
+
     /// The job's flow, from this process's cache where it is there; `None` where the tenant has no such job.
     pub async fn job_flow(&self, key: &JobKey) -> Result<Option<Arc<JobFlow>>, WorkError> {
         if let Some(flow) = self.cache.get(key) {

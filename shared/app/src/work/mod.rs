@@ -23,7 +23,7 @@ mod report;
 mod shift;
 mod sweep;
 
-pub use flow::JobFlow;
+pub use flow::{JobFlow, JobOutline};
 pub use open::Opened;
 pub use payload::{INLINE_BYTES_MAX, load_value, store_value};
 pub use sweep::TickReport;
