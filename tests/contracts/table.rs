@@ -43,6 +43,14 @@ macro_rules! on_all {
 }
 
 on_all! {
+    a_code_links_once
+    a_link_moves_with_its_group
+    buttons_are_kept
+    counts_add_up
+    ends_wait_in_their_chat
+    links_are_kept_by_tenant
+    rooms_are_replaced_version_by_version
+    updates_are_claimed_once
     a_conflict_answers_the_group
     a_fetch_brings_what_exists
     a_mark_is_applied_once

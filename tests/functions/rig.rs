@@ -10,7 +10,7 @@ use convoke_app::model::{
     ChatModel, DeltaSink, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
 };
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{Bell, Bells, Env, EventKind, Events, Ring, Target, Wanted};
+use convoke_app::ports::{Bell, Bells, ChatHosts, Env, EventKind, Events, Ring, Target, Wanted};
 use convoke_app::script::Script;
 use convoke_domain::decide::{View, ready_slots};
 use convoke_domain::delivery::Delivery;
@@ -98,10 +98,14 @@ impl Rig {
             schedules: Arc::clone(&table) as _,
             events: Arc::clone(&table) as _,
             webhooks: Arc::clone(&table) as _,
-            deliveries: table,
+            deliveries: Arc::clone(&table) as _,
+            links: Arc::clone(&table) as _,
+            inbox: Arc::clone(&table) as _,
+            rooms: table,
             bells: Arc::new(queue.clone()),
             delivery_bells: Arc::new(queue.clone()),
             outbound: Arc::new(outbound.clone()),
+            chat_hosts: ChatHosts::default(),
             blobs: Arc::new(FakeBlobs::new(env.clone(), Faults::default())),
             models: Arc::new(One(Arc::clone(&model))),
             env: Arc::new(env.clone()),

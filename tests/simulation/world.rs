@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use convoke_app::platform::{Compile, Limits, Platform, Ports};
-use convoke_app::ports::Env;
+use convoke_app::ports::{ChatHosts, Env};
 use convoke_app::work::Until;
 use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobId, JobKey};
@@ -127,9 +127,13 @@ impl World {
             events: Arc::new(self.table.clone()),
             webhooks: Arc::new(self.table.clone()),
             deliveries: Arc::new(self.table.clone()),
+            links: Arc::new(self.table.clone()),
+            inbox: Arc::new(self.table.clone()),
+            rooms: Arc::new(self.table.clone()),
             bells: Arc::new(self.queue.clone()),
             delivery_bells: Arc::new(self.queue.clone()),
             outbound: Arc::new(FakeOutbound::default()),
+            chat_hosts: ChatHosts::default(),
             blobs: Arc::new(self.blobs.clone()),
             models: Arc::new(OneModel(self.model.clone())),
             env: Arc::new(self.env.ahead(self.plan.ahead_ms[machine])),

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Models;
 use crate::ports::{
-    Bells, Blobs, Deliveries, DeliveryBells, Env, Events, Groups, Jobs, Keys, Outbound, Schedules, Steps, Sweeps,
-    Webhooks,
+    Bells, Blobs, ChatHosts, Deliveries, DeliveryBells, Env, Events, Groups, Inbox, Jobs, Keys, Links, Outbound, Rooms,
+    Schedules, Steps, Sweeps, Webhooks,
 };
 use crate::script::Script;
 use crate::work::{JobFlow, JobOutline};
@@ -38,12 +38,20 @@ pub struct Ports {
     pub webhooks: Arc<dyn Webhooks>,
     /// What targets have been told.
     pub deliveries: Arc<dyn Deliveries>,
+    /// What is linked to tenants of chats.
+    pub links: Arc<dyn Links>,
+    /// What comes in from chats.
+    pub inbox: Arc<dyn Inbox>,
+    /// How chats are told.
+    pub rooms: Arc<dyn Rooms>,
     /// The queue.
     pub bells: Arc<dyn Bells>,
     /// The queue of deliveries.
     pub delivery_bells: Arc<dyn DeliveryBells>,
     /// The way out to places that callers name.
     pub outbound: Arc<dyn Outbound>,
+    /// The ways out to chats that this process has.
+    pub chat_hosts: ChatHosts,
     /// Object storage.
     pub blobs: Arc<dyn Blobs>,
     /// Language models.
@@ -73,6 +81,10 @@ pub struct Limits {
     pub presign_ttl: Duration,
     /// Bells in the queue from which on the sweep rings nothing.
     pub queue_depth_max: u64,
+    /// Most submissions of one person in an hour, within one guild, group or direct messages.
+    pub person_hourly_max: u64,
+    /// Most submissions of all people of a guild or group in an hour.
+    pub realm_hourly_max: u64,
 }
 
 impl Default for Limits {
@@ -87,6 +99,8 @@ impl Default for Limits {
             turns_max: 40,
             presign_ttl: Duration::from_mins(15),
             queue_depth_max: 2_000,
+            person_hourly_max: 10,
+            realm_hourly_max: 30,
         }
     }
 }

@@ -15,7 +15,7 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports, no_compiler};
-use convoke_app::ports::Env;
+use convoke_app::ports::{ChatHosts, Env};
 use convoke_aws::{DynamoTable, S3Blobs, SqsBells, SqsDeliveryBells};
 use convoke_models::registry::{Registry, RegistryError, Settings};
 
@@ -97,10 +97,14 @@ pub fn platform(
         schedules: Arc::clone(&table) as _,
         events: Arc::clone(&table) as _,
         webhooks: Arc::clone(&table) as _,
-        deliveries: table,
+        deliveries: Arc::clone(&table) as _,
+        links: Arc::clone(&table) as _,
+        inbox: Arc::clone(&table) as _,
+        rooms: table,
         bells: Arc::new(bells),
         delivery_bells: Arc::new(delivery_bells),
         outbound: Arc::new(GuardedOutbound::default()),
+        chat_hosts: ChatHosts::default(),
         blobs: Arc::new(blobs),
         models,
         env: Arc::new(env),

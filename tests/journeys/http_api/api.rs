@@ -11,7 +11,7 @@ use axum::{Extension, Router};
 use convoke_api::openapi::{Route, routes};
 use convoke_app::model::{ChatModel, ModelNameError, Models};
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{BlobKey, Blobs, Env, PresignedUrl};
+use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PresignedUrl};
 use convoke_app::read::Sleeper;
 use convoke_app::work::Until;
 use convoke_domain::ids::{JobKey, TenantId};
@@ -140,9 +140,13 @@ impl Api {
             events: Arc::new(table.clone()),
             webhooks: Arc::new(table.clone()),
             deliveries: Arc::new(table.clone()),
+            links: Arc::new(table.clone()),
+            inbox: Arc::new(table.clone()),
+            rooms: Arc::new(table.clone()),
             bells: Arc::new(queue.clone()),
             delivery_bells: Arc::new(queue.clone()),
             outbound: Arc::new(outbound.clone()),
+            chat_hosts: ChatHosts::default(),
             blobs: Arc::new(blobs.clone()),
             models: Arc::new(TwoModels(Arc::default())),
             env: Arc::new(env.clone()),

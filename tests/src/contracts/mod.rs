@@ -3,6 +3,7 @@
 mod agreement;
 mod bells;
 mod blobs;
+mod chats;
 mod deliveries;
 mod events;
 mod groups;
@@ -12,11 +13,17 @@ mod schedules;
 mod steps;
 mod webhooks;
 
-use convoke_app::ports::{Deliveries, Events, Groups, Jobs, Keys, Schedules, Steps, Sweeps, Webhooks};
+use convoke_app::ports::{
+    Deliveries, Events, Groups, Inbox, Jobs, Keys, Links, Rooms, Schedules, Steps, Sweeps, Webhooks,
+};
 
 pub use agreement::{changes_agree, groups_round_trip};
 pub use bells::{Receives, bells_reach_their_queues};
 pub use blobs::{Opens, objects_are_kept, presigned_urls_are_followed};
+pub use chats::{
+    a_code_links_once, a_link_moves_with_its_group, buttons_are_kept, counts_add_up, ends_wait_in_their_chat,
+    links_are_kept_by_tenant, rooms_are_replaced_version_by_version, updates_are_claimed_once,
+};
 pub use deliveries::{
     deliveries_are_due_until_they_are_over, deliveries_begin_with_their_job, tries_are_listed_newest_first,
 };
@@ -39,11 +46,38 @@ pub use webhooks::{webhooks_are_kept_by_tenant, webhooks_are_replaced_version_by
 
 /// All ports of the table.
 pub trait Table:
-    Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Webhooks + Deliveries + Clone + 'static
+    Groups
+    + Steps
+    + Jobs
+    + Sweeps
+    + Keys
+    + Schedules
+    + Events
+    + Webhooks
+    + Deliveries
+    + Links
+    + Inbox
+    + Rooms
+    + Clone
+    + 'static
 {
 }
 
-impl<T: Groups + Steps + Jobs + Sweeps + Keys + Schedules + Events + Webhooks + Deliveries + Clone + 'static> Table
-    for T
+impl<
+    T: Groups
+        + Steps
+        + Jobs
+        + Sweeps
+        + Keys
+        + Schedules
+        + Events
+        + Webhooks
+        + Deliveries
+        + Links
+        + Inbox
+        + Rooms
+        + Clone
+        + 'static,
+> Table for T
 {
 }

@@ -18,7 +18,7 @@ pub(super) struct Hooks {
 }
 
 /// Stores the next version of something.
-fn save<T: Clone>(stored: Option<&T>, next: &T, version: impl Fn(&T) -> (u64, &str)) -> Saved<T> {
+pub(super) fn save<T: Clone>(stored: Option<&T>, next: &T, version: impl Fn(&T) -> (u64, &str)) -> Saved<T> {
     let (ver, mark) = version(next);
     match stored {
         Some(stored) if version(stored).1 == mark => Saved::Done,

@@ -2,6 +2,7 @@
 //! what the services do at their worst. They are for tests alone.
 
 mod blobs;
+mod chats;
 mod env;
 mod faults;
 mod hooks;

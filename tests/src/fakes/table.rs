@@ -32,6 +32,7 @@ pub struct Changed {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) schedules: super::schedules::Stored,
+    pub(super) chats: super::chats::Stored,
     groups: BTreeMap<(JobKey, GroupId), Group>,
     heads: BTreeMap<JobKey, JobHead>,
     rows: BTreeMap<JobKey, JobRow>,

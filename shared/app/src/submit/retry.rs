@@ -2,14 +2,16 @@
 //! engine as it comes to them.
 
 use convoke_api::flow::FlowIssue;
+use convoke_domain::chat::ChatId;
 use convoke_domain::ids::JobKey;
 use convoke_domain::status::JobStatus;
 use serde_json::Value;
 
 use super::{Answered, IdempotencyKey, body, corrupt, definition_blob, deliveries, invalid, millis, new_root};
+use crate::chat::chat_target;
 use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
-use crate::ports::{Definition, JobHead, Payload, Submission};
+use crate::ports::{Definition, JobHead, Payload, Requester, Submission};
 
 impl Platform {
     /// Tries a job again. Idempotent by `repeat` for 24 hours; without it each call makes another job.
@@ -20,6 +22,27 @@ impl Platform {
         parent: &JobKey,
         body: &Value,
         repeat: Option<&IdempotencyKey>,
+    ) -> Result<Answered, Failure> {
+        self.try_again(parent, body, (repeat, None)).await
+    }
+
+    /// The same for somebody in a chat, who becomes the new job's requester; the chat is told, also where it wasn't of the
+    /// earlier job. Whether it may be told is asked before: [`Platform::enter_chat`].
+    pub async fn retry_from_chat(
+        &self,
+        parent: &JobKey,
+        body: &Value,
+        repeat: Option<&IdempotencyKey>,
+        (requester, chat): (Requester, ChatId),
+    ) -> Result<Answered, Failure> {
+        self.try_again(parent, body, (repeat, Some((requester, chat)))).await
+    }
+
+    async fn try_again(
+        &self,
+        parent: &JobKey,
+        body: &Value,
+        (repeat, asked): (Option<&IdempotencyKey>, Option<(Requester, ChatId)>),
     ) -> Result<Answered, Failure> {
         let (head, root) = self.known_job(parent).await?;
         let job = root.root().ok_or_else(|| corrupt(parent, "its item is a map's"))?;
@@ -38,7 +61,14 @@ impl Platform {
             return Err(invalid(Part::Request, vec![issue]));
         }
         let key = self.new_key(&parent.tenant)?;
-        let definition = self.taken_over(parent, &key, &flow.definition).await?;
+        let mut definition = self.taken_over(parent, &key, &flow.definition).await?;
+        if let Some((requester, chat)) = asked {
+            definition.requester = Some(requester);
+            let target = chat_target(chat);
+            if !definition.targets.iter().any(|other| other.id == target.id) {
+                definition.targets.push(target);
+            }
+        }
         let now_ms = self.ports.env.now_ms();
         let deliveries = deliveries(&definition.targets, now_ms);
         let time_ms = job.deadline_ms.saturating_sub(job.created_ms).min(millis(self.limits.deadline_max));

@@ -11,6 +11,7 @@ use convoke_api::webhook::{DeliveryView, WebhookList, WebhookView, WebhookWithSe
 use convoke_domain::ids::{TargetId, TenantId, WebhookId};
 use serde_json::Value;
 
+use crate::chat::{chat_of, chat_target, not_linked};
 use crate::deliver::{Message, SECRET_PREFIX};
 use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
@@ -122,8 +123,8 @@ impl Platform {
         Ok(log::view(attempt))
     }
 
-    /// The targets of a submission's `notify`, each once, and an issue for each webhook that the tenant doesn't have. Chats
-    /// are no targets yet; what has another form is another's to refuse.
+    /// The targets of a submission's `notify`, each once, and an issue for each webhook that the tenant doesn't have and
+    /// each chat that isn't linked to it. What has another form is another's to refuse.
     pub(crate) async fn targets(
         &self,
         tenant: &TenantId,
@@ -131,22 +132,26 @@ impl Platform {
     ) -> Result<(Vec<Target>, Vec<FlowIssue>), PortError> {
         let (mut targets, mut issues): (Vec<Target>, Vec<FlowIssue>) = Default::default();
         let notify = body.get("notify").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let ids = notify.iter().take(NOTIFY_MAX).map(|target| target.get("webhook").and_then(Value::as_str));
-        for (index, id) in ids.enumerate().filter_map(|(index, id)| Some((index, id?))) {
-            let found = match id.parse() {
-                Ok(id) => self.ports.webhooks.webhook(tenant, &id).await?,
-                Err(_) => None,
+        for (index, entry) in notify.iter().take(NOTIFY_MAX).enumerate() {
+            let found = match (entry.get("webhook").and_then(Value::as_str), chat_of(entry)) {
+                (Some(id), _) => self.webhook_target(tenant, id).await?.ok_or_else(|| no_such_webhook(index)),
+                (None, Some(chat)) if self.chat_is_linked(tenant, &chat).await? => Ok(chat_target(chat)),
+                (None, Some(chat)) => Err(not_linked(index, &chat)),
+                (None, None) => continue,
             };
             match found {
-                Some(webhook) if targets.iter().any(|target| target.id == TargetId::Webhook(webhook.id.clone())) => {}
-                Some(webhook) => targets.push(Target { id: TargetId::Webhook(webhook.id), events: webhook.events }),
-                None => {
-                    let path = format!("notify[{index}].webhook");
-                    issues.push(FlowIssue::new(path, "there is no such webhook", "POST /v1/webhooks makes one"));
-                }
+                Ok(target) if targets.iter().any(|other| other.id == target.id) => {}
+                Ok(target) => targets.push(target),
+                Err(issue) => issues.push(issue),
             }
         }
         Ok((targets, issues))
+    }
+
+    async fn webhook_target(&self, tenant: &TenantId, id: &str) -> Result<Option<Target>, PortError> {
+        let Ok(id) = id.parse() else { return Ok(None) };
+        let webhook = self.ports.webhooks.webhook(tenant, &id).await?;
+        Ok(webhook.map(|webhook| Target { id: TargetId::Webhook(webhook.id), events: webhook.events }))
     }
 
     /// Those of an earlier job's targets that there still are.
@@ -159,7 +164,7 @@ impl Platform {
         for target in earlier {
             let stands = match &target.id {
                 TargetId::Webhook(id) => self.ports.webhooks.webhook(tenant, id).await?.is_some(),
-                TargetId::Chat(_) => false,
+                TargetId::Chat(chat) => self.chat_is_linked(tenant, chat).await?,
             };
             if stands {
                 standing.push(target.clone());
@@ -229,6 +234,10 @@ impl Platform {
 
 const fn invalid(issues: Vec<FlowIssue>) -> Failure {
     Failure::Refused(Refused::Invalid { what: Part::Request, issues })
+}
+
+fn no_such_webhook(index: usize) -> FlowIssue {
+    FlowIssue::new(format!("notify[{index}].webhook"), "there is no such webhook", "POST /v1/webhooks makes one")
 }
 
 fn no_webhook(id: &str) -> Failure {

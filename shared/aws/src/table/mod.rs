@@ -14,7 +14,13 @@
 //! | | `C#schedule` | a schedule |
 //! | `T#tenant#C#schedule` | `R#tick` | what a tick started (expires) |
 //! | `T#tenant#W#id` | `L#ulid` | a try at a webhook (expires) |
+//! | | `L#realm` | a link: a guild, a group, a person's direct messages |
+//! | | `U#what` | a count of an hour's submissions (expires) |
+//! | `T#tenant#H#chat` | `-`, `P#job` | a room: how fast it may be told; an end that waits for others (expires) |
 //! | `KEY#hash` | `-` | an API key |
+//! | `LNK#realm`, `COD#hash` | `-` | a link, a one-time code that makes one (expires) |
+//! | `TOK#hash`, `UPD#bot#id` | `-` | what a button's token stands for, an inbound update (both expire) |
+//! | `BOT#bot`, `BOT#bot#second` | `-` | when a bot may send again, its calls in a second (expires) |
 //!
 //! Every item carries `v`, the version of its shape. Items that are put once hold one JSON text in `b`; groups, which
 //! are rewritten, have attributes with short names (see `schema::attr`), about 1 KiB in all.
@@ -41,6 +47,8 @@
 //! | a delivery: claim, end of a round | `PutItem` over the version before | 1 wu, +2 where the due time moves |
 //! | note a try | `PutItem` | 1 wu |
 //! | one webhook, one delivery | `GetItem`, consistent | 1 ru |
+//! | one message to a chat | `BatchGetItem` of room and bot, `UpdateItem` of the second, `PutItem` of the room | 2 ru, 2 wu |
+//! | claim an update, end it | `PutItem` each | 2 wu |
 
 mod change;
 mod deliveries;
@@ -48,10 +56,13 @@ mod events;
 mod expression;
 mod group;
 mod groups;
+mod inbox;
 mod item;
 mod jobs;
 mod keys;
+mod links;
 mod requests;
+mod rooms;
 mod schedules;
 mod schema;
 mod steps;
@@ -72,7 +83,7 @@ pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
 pub use stream::group_from_stream_image;
 
 /// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys`, `Schedules`, `Events`,
-/// `Webhooks` and `Deliveries`. Cheap to clone.
+/// `Webhooks`, `Deliveries`, `Links`, `Inbox` and `Rooms`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DynamoTable {
     client: Client,

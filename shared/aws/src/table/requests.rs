@@ -7,15 +7,15 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, Put, PutRequest, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
 };
 use convoke_app::ports::PortError;
 
 use super::DynamoTable;
 use super::expression::Placeholders;
-use super::item::{Item, text};
-use super::schema::{PK, SK};
+use super::item::{Fields, Item, VERSION, number, text};
+use super::schema::{PK, SK, TTL_ATTRIBUTE, V};
 use crate::error::{passes, port_error, refused, unavailable};
 
 /// How often a request is made at most where trying again is part of its protocol.
@@ -26,6 +26,9 @@ const GET_BATCH: usize = 100;
 
 /// Most items of a `BatchWriteItem`.
 const WRITE_BATCH: usize = 25;
+
+/// In an item that counts: how many.
+const COUNT: &str = "n";
 
 /// What a `PutItem` on the condition that there is none came to.
 #[derive(Debug)]
@@ -123,7 +126,16 @@ impl DynamoTable {
     /// Puts items, replacing what is there; not one transaction: after an error some are put.
     pub(crate) async fn put_batch(&self, what: &'static str, items: Vec<Item>) -> Result<(), PortError> {
         let writes: Result<Vec<_>, _> = items.into_iter().map(write).collect();
-        let writes = writes.map_err(|error| refused(what, error))?;
+        self.write_batch(what, writes.map_err(|error| refused(what, error))?).await
+    }
+
+    /// Deletes items, whether they are there or not; not one transaction: after an error some are deleted. No key twice.
+    pub(crate) async fn delete_batch(&self, what: &'static str, keys: Vec<Item>) -> Result<(), PortError> {
+        let writes: Result<Vec<_>, _> = keys.into_iter().map(delete).collect();
+        self.write_batch(what, writes.map_err(|error| refused(what, error))?).await
+    }
+
+    async fn write_batch(&self, what: &'static str, writes: Vec<WriteRequest>) -> Result<(), PortError> {
         for batch in writes.chunks(WRITE_BATCH) {
             let mut left = batch.to_vec();
             let mut tries = 0;
@@ -184,6 +196,30 @@ impl DynamoTable {
         Ok(TransactWriteItem::builder().put(put.build().map_err(|error| refused(what, error))?).build())
     }
 
+    /// Adds one to an item's count, in one request; answers the new count. Forgotten after `expires_s`.
+    pub(crate) async fn count_one(&self, what: &'static str, key: Item, expires_s: u64) -> Result<u64, PortError> {
+        let mut some = Placeholders::default();
+        let update = format!(
+            "ADD {} {} SET {}={}, {}={}",
+            some.name(COUNT),
+            some.value(number(1)),
+            some.name(TTL_ATTRIBUTE),
+            some.value(number(expires_s)),
+            some.name(V),
+            some.value(number(VERSION)),
+        );
+        let (names, values) = some.finish();
+        let update = self.client.update_item().table_name(&self.table).set_key(Some(key)).update_expression(update);
+        let answer = update
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        let item = answer.map_err(|error| port_error(what, error))?.attributes.unwrap_or_default();
+        Fields::of(&item)?.number(COUNT)
+    }
+
     /// A query on a partition of the table, strongly read, in order.
     pub(crate) fn query(&self, pk: &str, from: &str, to: &str) -> QueryFluentBuilder {
         let mut some = Placeholders::default();
@@ -231,6 +267,11 @@ impl DynamoTable {
 fn write(item: Item) -> Result<WriteRequest, aws_sdk_dynamodb::error::BuildError> {
     let put = PutRequest::builder().set_item(Some(item)).build()?;
     Ok(WriteRequest::builder().put_request(put).build())
+}
+
+fn delete(key: Item) -> Result<WriteRequest, aws_sdk_dynamodb::error::BuildError> {
+    let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 /// Why a transaction wasn't written.

@@ -5,6 +5,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, StreamSpecification, StreamViewType,
 };
+use convoke_app::ports::UpdateId;
+use convoke_domain::chat::{Bot, ChatId, RealmId};
 use convoke_domain::ids::{GroupId, JobId, JobKey, StepId, TargetId, TenantId, WebhookId};
 use sha2::{Digest, Sha256};
 
@@ -202,6 +204,56 @@ pub(crate) fn key_sk(hash: &str) -> String {
 /// Sort key of a tenant's webhook.
 pub(crate) fn webhook_sk(id: &str) -> String {
     format!("W#{id}")
+}
+
+/// Partition of the link of a realm.
+pub(crate) fn link_pk(realm: &RealmId) -> String {
+    format!("LNK#{realm}")
+}
+
+/// Sort key of a tenant's link.
+pub(crate) fn link_sk(realm: &str) -> String {
+    format!("L#{realm}")
+}
+
+/// Partition of a code that links.
+pub(crate) fn link_code_pk(hash: &str) -> String {
+    format!("COD#{hash}")
+}
+
+/// Partition of what a button's token stands for.
+pub(crate) fn button_pk(hash: &str) -> String {
+    format!("TOK#{hash}")
+}
+
+/// Partition of an inbound update.
+pub(crate) fn update_pk(update: &UpdateId) -> String {
+    format!("UPD#{}#{}", update.bot, update.id)
+}
+
+/// Sort key of a count of a tenant's.
+pub(crate) fn count_sk(what: &str) -> String {
+    format!("U#{what}")
+}
+
+/// Partition of a bot.
+pub(crate) fn bot_pk(bot: Bot) -> String {
+    format!("BOT#{bot}")
+}
+
+/// Partition of a bot's calls in a second.
+pub(crate) fn calls_pk(bot: Bot, second: u64) -> String {
+    format!("BOT#{bot}#{second}")
+}
+
+/// Partition of a chat of a tenant: its room, and the ends that wait for it.
+pub(crate) fn chat_pk(tenant: &TenantId, chat: &ChatId) -> String {
+    format!("T#{tenant}#H#{chat}")
+}
+
+/// Sort key of an end that waits.
+pub(crate) fn waiting_sk(job: &str) -> String {
+    format!("P#{job}")
 }
 
 /// Partition of the tries at a webhook.

@@ -61,7 +61,18 @@ impl DynamoTable {
         } else {
             format!("{}={}", some.name(VER), some.value(number(ver.saturating_sub(1))))
         };
-        let (names, values) = some.finish();
+        self.put_where(what, item, condition, some).await
+    }
+
+    /// Puts an item on a condition.
+    pub(super) async fn put_where(
+        &self,
+        what: &'static str,
+        item: Item,
+        condition: String,
+        placeholders: Placeholders,
+    ) -> Result<Over, PortError> {
+        let (names, values) = placeholders.finish();
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         let answer = put
             .condition_expression(condition)

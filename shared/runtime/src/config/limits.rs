@@ -33,6 +33,8 @@ const COUNT: RangeInclusive<u64> = 1..=1_000_000_000_000;
 /// | `CONVOKE_TURNS_MAX` | turns of a step |
 /// | `CONVOKE_PRESIGN_S` | how long a presigned URL works |
 /// | `CONVOKE_QUEUE_DEPTH_MAX` | depth of the queue from which on the sweep rings nothing |
+/// | `CONVOKE_CHAT_PERSON_HOURLY_MAX` | submissions of a person in a chat in an hour |
+/// | `CONVOKE_CHAT_REALM_HOURLY_MAX` | submissions of a guild or group in an hour |
 pub fn limits(strings: &dyn Strings) -> Result<Limits, Mistakes> {
     let mut reader = Reader::new(strings);
     let mut limits = Limits::default();
@@ -43,6 +45,12 @@ pub fn limits(strings: &dyn Strings) -> Result<Limits, Mistakes> {
     }
     if let Some(depth) = reader.number("CONVOKE_QUEUE_DEPTH_MAX", COUNT) {
         limits.queue_depth_max = depth;
+    }
+    for (name, limit) in [
+        ("CONVOKE_CHAT_PERSON_HOURLY_MAX", &mut limits.person_hourly_max),
+        ("CONVOKE_CHAT_REALM_HOURLY_MAX", &mut limits.realm_hourly_max),
+    ] {
+        *limit = reader.number(name, COUNT).unwrap_or(*limit);
     }
     reader.end(limits)
 }
