@@ -6,3 +6,4 @@ mod access;
 mod routes;
 mod settings;
 mod shape;
+mod watched;

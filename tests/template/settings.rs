@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use convoke_runtime::config::{Stores, Strings, limits};
+use convoke_runtime::emf;
 use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::secrets;
 use serde_json::Value;
@@ -42,6 +43,7 @@ fn asked_for(values: BTreeMap<String, String>) -> BTreeSet<String> {
     assert!(settings(&asked, Extras::default()).is_ok(), "models");
     assert!(Stores::read(&asked).is_ok(), "stores");
     assert!(limits(&asked).is_ok(), "limits");
+    emf::read(&asked);
     asked.names.into_inner()
 }
 

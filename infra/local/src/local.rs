@@ -15,6 +15,7 @@ use convoke_models::registry::{EmbeddedFactory, Registry, RegistryError};
 use convoke_runtime::config::{Mistakes, Stores, Strings, limits};
 use convoke_runtime::http::StreamingHost;
 use convoke_runtime::models::{Extras, settings};
+use convoke_runtime::observe::{Observer, observed};
 use convoke_runtime::outbound::{GuardedOutbound, allowed};
 use convoke_runtime::{Clients, platform};
 use tokio::runtime::Handle;
@@ -146,9 +147,10 @@ impl Local {
         let connected =
             Clients { dynamodb: clients.dynamodb.clone(), sqs: clients.sqs.clone(), s3: clients.s3.clone() };
         let behind = (limits(options.strings)?, convoke_tools::compiler());
-        let mut platform = platform(connected, &stores, meters.models(Arc::new(registry)), behind);
+        let mut platform = platform(connected, &stores, Arc::new(registry), behind);
         platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed(options.strings)?));
-        platform.ports.events = meters.events(platform.ports.events);
+        let observer: Arc<dyn Observer> = Arc::new(meters.clone());
+        platform.ports = observed(platform.ports, &observer);
         let routes = routes()?.into_iter().chain([Route::new("GET /metrics", "metrics")?]).collect();
         let host = functions(&platform).http(HttpOptions { port: options.port, routes });
         let host = host.function(Function::http("metrics", metrics(meters, &stack, &stores)));

@@ -11,17 +11,13 @@
 //! | `convoke_table_requests_total` | `operation` | requests to the table |
 //! | `process_resident_memory_bytes`, `process_cpu_seconds_total` | | of this process, where the system tells |
 //!
-//! Counted from the start of the process, by wrapping the ports; jobs and steps when the table's stream is read, which may
+//! Counted from the start of the process, by watching the ports; jobs and steps when the table's stream is read, which may
 //! repeat what was read just before a kill. No label has a tenant, a job, or a model's own name: their number is bounded.
 
 mod ports;
 mod process;
 mod requests;
 
-use std::sync::Arc;
-
-use convoke_app::model::Models;
-use convoke_app::ports::Events;
 use prometheus::core::Collector;
 use prometheus::{CounterVec, Gauge, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -85,16 +81,6 @@ impl Meters {
             Service::Table => requests::counted(client, self.requests.clone()),
             Service::Queues | Service::Blobs => client,
         })
-    }
-
-    /// Models whose calls are counted.
-    pub fn models(&self, models: Arc<dyn Models>) -> Arc<dyn Models> {
-        Arc::new(ports::CountedModels { models, meters: self.clone() })
-    }
-
-    /// Events that are counted as they are appended.
-    pub fn events(&self, events: Arc<dyn Events>) -> Arc<dyn Events> {
-        Arc::new(ports::CountedEvents { events, meters: self.clone() })
     }
 
     /// Everything as Prometheus' text, with the depth of `queues` by name and the process's own figures as they are now.

@@ -80,7 +80,8 @@ def update(rig: Rig, packaged, parameters: dict[str, str]):
     after = rig.stack.resources()
     check(rig.resources.items() <= after.items(), "an update replaces nothing")
     added = sorted(after.keys() - rig.resources.keys())
-    check(len(added) == 8 and all(name.endswith("Alarm") for name in added), "and adds what it names: alarms", added)
+    alarms = [name for name in added if name.endswith("Alarm")]
+    check(len(alarms) == 13 and len(added) == 14, "and adds what it names: alarms, and the metric of one", added)
     job = rig.api.submit(ARTICLE, "updated tea")
     check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
     check(rig.api.ended(job)["status"] == "completed", "and work")

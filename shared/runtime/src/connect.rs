@@ -20,7 +20,9 @@ use convoke_aws::{DynamoTable, S3Blobs, SqsBells, SqsDeliveryBells};
 use convoke_models::registry::{Registry, RegistryError, Settings};
 
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
+use crate::emf;
 use crate::models::{self, Extras};
+use crate::observe::observed;
 use crate::outbound::{self, GuardedOutbound};
 use crate::secrets::{self, SECRETS, WithSecrets};
 use crate::ssm::{Ssm, SsmError};
@@ -213,6 +215,9 @@ fn connected(
     let registry = models(settings)?;
     let mut platform = platform(Clients::new(aws), &stores, Arc::new(registry), (limits, compile));
     platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed));
+    if let Some(observer) = emf::read(strings) {
+        platform.ports = observed(platform.ports, &observer);
+    }
     Ok((platform, with_secrets))
 }
 

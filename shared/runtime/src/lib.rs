@@ -7,9 +7,11 @@
 
 pub mod config;
 pub mod connect;
+pub mod emf;
 pub mod http;
 pub mod installation;
 pub mod models;
+pub mod observe;
 pub mod outbound;
 pub mod secrets;
 pub mod ssm;

@@ -8,8 +8,9 @@ use convoke_tests::workload::plant::Plant;
 
 use crate::table::Table;
 
-/// Parameters that cost something at rest, and the condition that each makes hold.
-const CHOICES: [(&str, &str); 1] = [("AlarmTopicArn", "HasAlarms")];
+/// Parameters that cost something at rest, and the conditions that each makes hold.
+const CHOICES: [(&str, &[&str]); 2] =
+    [("AlarmTopicArn", &["HasAlarms", "HasMetricAlarms"]), ("Dashboard", &["HasDashboard"])];
 
 /// Prints the bill of a month at rest, and what parameters add to it.
 pub async fn print() {
@@ -27,8 +28,8 @@ pub async fn print() {
     table.row(&["**sum**".to_owned(), String::new(), format!("**{usd:.2}**"), format!("**{after_free:.2}**")]);
     table.print();
     let mut more = Table::new("What parameters add", &["parameter", "dollars", "dollars with the free tier"]);
-    for (parameter, condition) in CHOICES {
-        let (with, with_free) = sums(&month(&template, &prices, tick, &[condition]));
+    for (parameter, conditions) in CHOICES {
+        let (with, with_free) = sums(&month(&template, &prices, tick, conditions));
         more.row(&[parameter.to_owned(), format!("{:.2}", with - usd), format!("{:.2}", with_free - after_free)]);
     }
     more.row(&["KmsKeyArn".to_owned(), format!("{:.2}", prices.of("key-month", 1.0)), String::from("as much")]);

@@ -1,55 +1,17 @@
-//! Ports that count.
+//! What goes through the ports, counted.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use convoke_app::model::{
-    ChatModel, DeltaSink, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
-};
-use convoke_app::ports::{EventKind, EventPage, Events, PortError};
-use convoke_domain::ids::{GroupId, JobKey, StepId};
+use convoke_app::model::{ModelAnswer, ModelError, ModelProfile};
+use convoke_app::ports::{EventKind, OutboundError, Posted};
+use convoke_domain::ids::StepId;
+use convoke_runtime::observe::Observer;
 
 use super::Meters;
 
-/// Models whose calls are counted.
-pub(super) struct CountedModels {
-    pub models: Arc<dyn Models>,
-    pub meters: Meters,
-}
-
-impl Models for CountedModels {
-    fn model(&self, name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
-        let model = self.models.model(name)?;
-        Ok(Arc::new(CountedModel { model, meters: self.meters.clone() }))
-    }
-
-    fn default_model(&self) -> &str {
-        self.models.default_model()
-    }
-}
-
-struct CountedModel {
-    model: Arc<dyn ChatModel>,
-    meters: Meters,
-}
-
-#[async_trait]
-impl ChatModel for CountedModel {
-    fn profile(&self) -> &ModelProfile {
-        self.model.profile()
-    }
-
-    async fn complete(&self, request: &ModelRequest, deltas: Option<&DeltaSink>) -> Result<ModelAnswer, ModelError> {
-        let done = self.model.complete(request, deltas).await;
-        self.count(&done);
-        done
-    }
-}
-
-impl CountedModel {
-    fn count(&self, done: &Result<ModelAnswer, ModelError>) {
-        let Meters { calls, tokens, cost, .. } = &self.meters;
-        let profile = self.model.profile();
+impl Observer for Meters {
+    fn called(&self, profile: &ModelProfile, done: &Result<ModelAnswer, ModelError>, _: Duration) {
+        let Self { calls, tokens, cost, .. } = self;
         let provider = profile.name.split('/').next().unwrap_or_default();
         let outcome = match done {
             Ok(_) => "answered",
@@ -64,36 +26,23 @@ impl CountedModel {
         let micros = u32::try_from(profile.cost_of(usage).usd.0).map_or(f64::MAX, f64::from);
         cost.with_label_values(&[provider]).inc_by(micros / 1e6);
     }
-}
 
-/// Events that are counted as they are appended.
-pub(super) struct CountedEvents {
-    pub events: Arc<dyn Events>,
-    pub meters: Meters,
-}
-
-#[async_trait]
-impl Events for CountedEvents {
-    async fn append(&self, key: &JobKey, changes: &[(GroupId, u64, u64, Vec<EventKind>)]) -> Result<(), PortError> {
-        self.events.append(key, changes).await?;
-        for kind in changes.iter().flat_map(|(.., kinds)| kinds) {
+    fn happened(&self, kinds: &[&EventKind]) {
+        for kind in kinds {
             self.count(kind);
         }
-        Ok(())
     }
 
-    async fn events(&self, key: &JobKey, after: u64, limit: u32) -> Result<EventPage, PortError> {
-        self.events.events(key, after, limit).await
-    }
+    fn posted(&self, _: &Result<Posted, OutboundError>) {}
 }
 
-impl CountedEvents {
+impl Meters {
     fn count(&self, kind: &EventKind) {
-        let job = |status: &str| self.meters.jobs.with_label_values(&[status]).inc();
+        let job = |status: &str| self.jobs.with_label_values(&[status]).inc();
         // Delivering is no step of the flow.
         let step = |step: &str, outcome: &str| {
             if step != StepId::finish().to_string() {
-                self.meters.steps.with_label_values(&[outcome]).inc();
+                self.steps.with_label_values(&[outcome]).inc();
             }
         };
         match kind {
