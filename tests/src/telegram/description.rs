@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn what_the_bot_api_knows_is_right() {
         let keyboard = json!({"inline_keyboard": [[{"text": "Stop", "callback_data": "s12345678"}]]});
-        let message = json!({"chat_id": -100, "text": "<b>a</b>", "parse_mode": "HTML", "reply_markup": keyboard});
+        let mut message = json!({"chat_id": -100, "text": "<b>a</b>", "parse_mode": "HTML", "reply_markup": keyboard});
+        message["link_preview_options"] = json!({"is_disabled": true});
         assert_eq!(check("sendMessage", &message), Vec::<String>::new());
         assert_eq!(check("getMe", &json!({})), Vec::<String>::new());
         let file = json!({"chat_id": 5}).as_object().expect("fields").clone();
