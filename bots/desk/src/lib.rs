@@ -1,1 +1,5 @@
-//! What both bots do with a command: the one place where what was asked for meets the platform.
+//! What both bots do with a command: the one place where it meets the platform.
+
+mod front;
+
+pub use front::{Attachments, Caller, Front};
