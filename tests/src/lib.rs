@@ -5,6 +5,7 @@
 
 pub mod contracts;
 pub mod counting;
+pub mod discord;
 pub mod embedded;
 pub mod engine;
 pub mod fakes;

@@ -113,6 +113,18 @@ pub const BEGINNING: &str = ", its beginning";
 /// What can be done after a digest.
 pub const DIGEST_NEXT: &str = "More about one of them: ";
 
+/// What was asked for is under way, and nothing more is to be said of it.
+pub const ON_IT: &str = "On it.";
+/// A window can't be opened any more: its platform waits for 3 s.
+pub const TOO_SLOW: &str = "That took me too long. Please try again.";
+/// The files that belong to an answer didn't get through.
+pub const FILES_NOT_SENT: &str = "I couldn't send the files. Please try again.";
+/// Neither the channel nor the person takes messages of the bot.
+pub const NOWHERE_TO_TELL: &str = "I can write neither here nor to you directly. Allow me to write here, or allow direct \
+     messages from this server, and try again.";
+/// A button, window or message that no job hangs on.
+pub const NOT_MINE: &str = "I don't know what that belongs to any more.";
+
 /// Whose job it is.
 pub fn asked_by(name: &str) -> String {
     format!(" · asked by {}", clip(name, 60))

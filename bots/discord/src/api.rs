@@ -92,6 +92,17 @@ impl Rest {
         self.tell(Call::new(Method::POST, path, As::Bot).json(&json!({ "name": name }))).await
     }
 
+    /// Has somebody be in a thread, so that they are told of what is new there. A repeat changes nothing.
+    pub async fn add_to_thread(&self, thread: u64, user: u64) -> Result<(), RestError> {
+        self.tell(Call::new(Method::PUT, format!("/channels/{thread}/thread-members/{user}"), As::Bot)).await
+    }
+
+    /// Has interactions come in over the gateway from now on, not over HTTP. A repeat changes nothing.
+    pub async fn forget_endpoint(&self) -> Result<(), RestError> {
+        let body = json!({ "interactions_endpoint_url": null });
+        self.tell(Call::new(Method::PATCH, "/applications/@me".to_owned(), As::Bot).json(&body)).await
+    }
+
     /// The channel of direct messages with somebody. A repeat answers the same one.
     pub async fn open_direct(&self, user: u64) -> Result<u64, RestError> {
         let body = json!({ "recipient_id": user.to_string() });

@@ -27,6 +27,11 @@ pub struct Settings {
 /// The application's public key, as bytes. That it is a point of the curve is found out where it is used.
 pub type PublicKey = [u8; 32];
 
+/// There is no public key, without which nobody can be believed. Final until an operator sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("DISCORD_PUBLIC_KEY is missing: set it to the public key of your application")]
+pub struct NoKey;
+
 impl Settings {
     /// Reads `DISCORD_TOKEN`, `DISCORD_PUBLIC_KEY` and `CONVOKE_DISCORD_URL`; none is required.
     pub fn read(strings: &dyn Strings) -> Result<Self, Mistakes> {
@@ -40,6 +45,16 @@ impl Settings {
             reader.wrong(URL, "is no URL: set it to one such as https://discord.com/api/v10, or take it away");
         }
         reader.end(settings)
+    }
+
+    /// The application's public key, where interactions come in over HTTP.
+    pub fn key(&self) -> Result<PublicKey, NoKey> {
+        self.public_key.ok_or(NoKey)
+    }
+
+    /// Whether another place than Discord's own is to be spoken to.
+    pub fn is_elsewhere(&self) -> bool {
+        self.url != API_URL
     }
 
     /// Whether nothing says that there is a bot.

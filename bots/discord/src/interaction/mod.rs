@@ -4,6 +4,7 @@
 
 mod wire;
 
+use convoke_chat::command::{Attached, Given, Value as GivenValue};
 use convoke_domain::chat::{ChatId, PersonId, RealmId};
 use convoke_runtime::Secret;
 use serde_json::Value;
@@ -50,6 +51,8 @@ pub struct Interaction {
     pub from: From,
     /// Where.
     pub place: Place,
+    /// What it was done to.
+    pub origin: Origin,
     /// What.
     pub asks: Asks,
 }
@@ -92,7 +95,10 @@ pub enum Place {
     },
     /// Somewhere that only the person has the bot, not the place: other people's direct messages, or a guild that never
     /// invited it. Nothing can be posted there but answers.
-    Elsewhere,
+    Elsewhere {
+        /// The channel.
+        channel: u64,
+    },
 }
 
 impl Place {
@@ -100,7 +106,14 @@ impl Place {
     pub const fn realm(self, from: &From) -> RealmId {
         match self {
             Self::Guild { guild, .. } => RealmId::Guild(guild),
-            Self::Direct { .. } | Self::Elsewhere => RealmId::Person(from.person()),
+            Self::Direct { .. } | Self::Elsewhere { .. } => RealmId::Person(from.person()),
+        }
+    }
+
+    /// The channel or thread that it was done in.
+    pub const fn channel(self) -> u64 {
+        match self {
+            Self::Guild { channel, .. } | Self::Direct { channel } | Self::Elsewhere { channel } => channel,
         }
     }
 
@@ -108,9 +121,18 @@ impl Place {
     pub const fn chat(self) -> Option<ChatId> {
         match self {
             Self::Guild { channel, may_post: true, .. } | Self::Direct { channel } => Some(ChatId::Discord(channel)),
-            Self::Guild { .. } | Self::Elsewhere => None,
+            Self::Guild { .. } | Self::Elsewhere { .. } => None,
         }
     }
+}
+
+/// What an interaction was done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing that is there: a command.
+    Command,
+    /// A message of ours: one of its buttons was pressed, at once or before the modal was filled in.
+    Message,
 }
 
 /// What was done.
@@ -157,37 +179,6 @@ pub enum Asks {
     Unknown(u8),
 }
 
-/// An option with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The option's name.
-    pub name: String,
-    /// Its value.
-    pub value: GivenValue,
-}
-
-/// The value of an option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GivenValue {
-    /// Text; numbers and truth values are written as JSON writes them.
-    Text(String),
-    /// A file that was attached.
-    File(Attached),
-}
-
-/// A file that was attached to a command. It lies on Discord's servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// What it is called.
-    pub name: String,
-    /// Where it is, for a day.
-    pub url: String,
-    /// Its size, as Discord says.
-    pub bytes: u64,
-    /// Its media type, as Discord says.
-    pub media_type: Option<String>,
-}
-
 /// A text that is no interaction. Final.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -213,8 +204,9 @@ impl Interaction {
         let place = place(&wire)?;
         let from = from(&wire, place)?;
         let asks = asks(wire.kind, wire.data.unwrap_or_default());
+        let origin = if wire.message.is_some() { Origin::Message } else { Origin::Command };
         let (id, application) = (wire.id.0, wire.application_id.0);
-        Ok(Self { id, application, token: Secret::new(wire.token), from, place, asks })
+        Ok(Self { id, application, token: Secret::new(wire.token), from, place, origin, asks })
     }
 
     /// Nobody in particular, nowhere, asks whether we are there.
@@ -224,7 +216,8 @@ impl Interaction {
             application: wire.application_id.0,
             token: Secret::new(&wire.token),
             from: From { user: 0, name: String::new(), is_admin: false },
-            place: Place::Elsewhere,
+            place: Place::Elsewhere { channel: 0 },
+            origin: Origin::Command,
             asks: Asks::Ping,
         }
     }
@@ -236,7 +229,7 @@ fn place(wire: &wire::Interaction) -> Result<Place, ParseError> {
     Ok(match wire.guild_id {
         Some(guild) if is_invited => Place::Guild { guild: guild.0, channel, may_post: may_post(wire) },
         None if wire.context == Some(CONTEXT_BOT_DM) => Place::Direct { channel },
-        _ => Place::Elsewhere,
+        _ => Place::Elsewhere { channel },
     })
 }
 
@@ -261,7 +254,7 @@ fn from(wire: &wire::Interaction, place: Place) -> Result<From, ParseError> {
     let may = permissions(member.and_then(|member| member.permissions.as_deref()));
     let is_admin = match place {
         Place::Guild { .. } => may & (ADMINISTRATOR | MANAGE_GUILD) != 0,
-        Place::Direct { .. } | Place::Elsewhere => true,
+        Place::Direct { .. } | Place::Elsewhere { .. } => true,
     };
     Ok(From { user: user.id.0, name, is_admin })
 }
@@ -304,9 +297,9 @@ fn given(option: DataOption, resolved: &wire::Resolved) -> Given {
         None => GivenValue::Text(value),
         Some(file) => GivenValue::File(Attached {
             name: file.filename.clone(),
-            url: file.url.clone(),
-            bytes: file.size,
             media_type: file.content_type.clone(),
+            bytes: file.size,
+            source: file.url.clone(),
         }),
     };
     Given { name: option.name, value }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, IgnoredAny};
 use serde_json::Value;
 
 /// An id: a number, written as text.
@@ -46,6 +46,8 @@ pub(super) struct Interaction {
     #[serde(default)]
     pub authorizing_integration_owners: BTreeMap<String, Value>,
     pub context: Option<u8>,
+    /// The message that it was done to.
+    pub message: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

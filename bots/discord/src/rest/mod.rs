@@ -7,6 +7,9 @@ pub mod failure;
 
 use std::time::Duration;
 
+use axum::body::Bytes;
+use convoke_app::ports::Attachment;
+use convoke_chat::reply;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, redirect};
@@ -36,7 +39,19 @@ pub struct File {
     /// Its media type.
     pub media_type: String,
     /// What is in it.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
+}
+
+impl From<reply::File> for File {
+    fn from(file: reply::File) -> Self {
+        Self { name: file.name, media_type: file.media_type, bytes: file.bytes.into() }
+    }
+}
+
+impl From<&Attachment> for File {
+    fn from(file: &Attachment) -> Self {
+        Self { name: file.name.clone(), media_type: file.media_type.clone(), bytes: file.bytes.clone() }
+    }
 }
 
 /// The API as one bot, or as nobody in particular.
@@ -115,7 +130,7 @@ impl Rest {
         self.bytes(call).await.map(drop)
     }
 
-    async fn bytes(&self, call: Call<'_>) -> Result<Vec<u8>, RestError> {
+    async fn bytes(&self, call: Call<'_>) -> Result<Bytes, RestError> {
         let mut request = self.http.request(call.method, format!("{}{}", self.url, call.path));
         if call.by == As::Bot {
             let missing = || RestError::NotSetUp("DISCORD_TOKEN is missing: set it to the bot's token".to_owned());
@@ -129,7 +144,7 @@ impl Rest {
         let response = request.send().await.map_err(RestError::of_request)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(RestError::of_request)?;
-        if status.is_success() { Ok(body.into()) } else { Err(RestError::of_answer(status.as_u16(), &headers, &body)) }
+        if status.is_success() { Ok(body) } else { Err(RestError::of_answer(status.as_u16(), &headers, &body)) }
     }
 }
 
@@ -147,7 +162,7 @@ fn multipart(request: RequestBuilder, body: &Value, files: &[File]) -> Result<Re
     let json = Part::text(body.to_string()).mime_str("application/json").map_err(wrong)?;
     let mut form = Form::new().part("payload_json", json);
     for (index, file) in files.iter().enumerate() {
-        let part = Part::bytes(file.bytes.clone()).file_name(file.name.clone());
+        let part = Part::stream_with_length(file.bytes.clone(), file.bytes.len() as u64).file_name(file.name.clone());
         form = form.part(format!("files[{index}]"), part.mime_str(&file.media_type).map_err(wrong)?);
     }
     Ok(request.multipart(form))
