@@ -12,7 +12,7 @@ use serde_json::Value;
 use convoke_tests::template::Template;
 
 /// Read before anything else, by the runtime's start.
-const OF_THE_START: [&str; 1] = ["RUST_LOG"];
+const OF_THE_START: [&str; 3] = ["RUST_LOG", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"];
 
 /// Settings that note what is asked for.
 #[derive(Default)]

@@ -17,6 +17,7 @@ use convoke_runtime::http::StreamingHost;
 use convoke_runtime::models::{Extras, settings};
 use convoke_runtime::observe::{Observer, observed};
 use convoke_runtime::outbound::{GuardedOutbound, allowed};
+use convoke_runtime::telemetry;
 use convoke_runtime::{Clients, platform};
 use tokio::runtime::Handle;
 
@@ -166,6 +167,7 @@ impl Local {
         let url = host.url().unwrap_or_default();
         let key = owner_key(&platform, &options.data_dir).await?;
         write(&options.data_dir.join(SERVE_FILE), &serde_json::json!({ "url": url }).to_string())?;
+        tokio::spawn(telemetry::flush_regularly());
         Ok(Self { url, key, model, platform, stack, host })
     }
 
@@ -184,6 +186,7 @@ impl Local {
             () = cut => {}
         }
         self.stack.shutdown().await;
+        telemetry::flush().await;
         // A file that is left behind names a URL where nobody listens; whoever reads it finds out.
         drop(std::fs::remove_file(served));
     }

@@ -3,10 +3,15 @@
 use convoke_domain::delivery::{Delivery, NotNow, pause_ms};
 use convoke_domain::ids::{JobKey, TargetId, WebhookId};
 
+use tracing::Instrument;
+use tracing::field::Empty;
+
 use super::message::{About, Message};
 use super::{DeliverError, fits_queue};
 use crate::platform::Platform;
-use crate::ports::{Attempt, DeliveryBell, Disabled, Event, EventKind, OutboundError, Posted, Reads, Saved, Webhook};
+use crate::ports::{
+    Attempt, DeliveryBell, Disabled, Event, EventKind, OutboundError, Outgoing, Posted, Reads, Saved, Webhook,
+};
 use crate::webhooks::{ATTEMPTS_KEPT_S, RACES_MAX};
 use crate::work::Until;
 
@@ -204,7 +209,7 @@ impl Shift<'_> {
     ) -> Result<bool, DeliverError> {
         let message = Message::of_event(self.key, &self.delivery.target, event, about);
         let began_ms = self.now_ms();
-        let answer = self.platform.ports.outbound.post(message.outgoing(webhook, began_ms)).await;
+        let answer = self.post(message.outgoing(webhook, began_ms), event).await;
         let mut attempt = Attempt {
             job: Some(self.key.job.clone()),
             seq: event.seq,
@@ -228,6 +233,20 @@ impl Shift<'_> {
                 self.acknowledged(event).await
             }
         }
+    }
+
+    async fn post(&self, outgoing: Outgoing, event: &Event) -> Result<Posted, OutboundError> {
+        let name = "http.response.status_code";
+        let job = &self.key.job;
+        let span = tracing::info_span!(
+            "deliver", %job, event = event.kind.type_name(), http.response.status_code = Empty, error = Empty
+        );
+        let answer = self.platform.ports.outbound.post(outgoing).instrument(span.clone()).await;
+        match &answer {
+            Ok(posted) => span.record(name, posted.status),
+            Err(error) => span.record("error", error as &dyn std::error::Error),
+        };
+        answer
     }
 
     async fn acknowledged(&mut self, event: &Event) -> Result<bool, DeliverError> {

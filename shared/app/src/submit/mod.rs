@@ -20,6 +20,8 @@ use convoke_domain::ids::{GroupId, JobId, JobKey, TenantId};
 use convoke_domain::money::Cost;
 use convoke_domain::status::JobStatus;
 use serde_json::Value;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::{self, Capability, CompiledFlow};
@@ -211,9 +213,16 @@ impl Platform {
 
     /// Puts a job and rings what is ready in it.
     async fn accept_job(&self, graph: &Graph, submission: Submission) -> Result<Answered, Failure> {
+        let span = tracing::info_span!("submit", job = Empty);
+        self.put_job(graph, submission).instrument(span).await
+    }
+
+    async fn put_job(&self, graph: &Graph, submission: Submission) -> Result<Answered, Failure> {
         let key = &submission.key;
         match self.ports.jobs.submit(&submission).await? {
             Submitted::Created => {
+                // The repeat of a submission is no part of any job.
+                Span::current().record("job", key.job.as_str());
                 tracing::info!(tenant = %key.tenant, job = %key.job, flow = submission.head.flow, "job accepted");
                 self.ring_first(graph, &submission).await;
                 Ok(answered(&key.job, false))

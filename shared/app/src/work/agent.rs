@@ -7,12 +7,14 @@ use convoke_domain::money::Cost;
 use convoke_domain::slot::Slot;
 use convoke_domain::status::StopReason;
 use serde_json::Value;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::ask::Session;
 use super::ending::{Retry, Setback};
 use super::shift::{Held, Shift};
 use super::{WorkError, store_value, unexpected};
-use crate::model::{Finish, Message, ModelAnswer, ModelError};
+use crate::model::{Finish, Message, ModelAnswer, ModelError, ToolCall};
 use crate::ports::{Applied, FileRef, StepRecord, TurnRecord};
 use crate::script::{Accepted, Rejected};
 
@@ -101,12 +103,22 @@ impl Shift<'_> {
     async fn call(&self, session: &Session) -> Result<ModelAnswer, ModelError> {
         let timeout = Duration::from_millis(self.timeout_ms());
         let cancel = self.platform.closing.calls.clone();
-        session.model.complete(&session.request(timeout, cancel), None).await
+        let span = chat_span(&session.model.profile().name, session.turn);
+        let done = session.model.complete(&session.request(timeout, cancel), None).instrument(span.clone()).await;
+        match &done {
+            Ok(ModelAnswer { usage, .. }) => {
+                span.record("gen_ai.usage.input_tokens", usage.input_tokens);
+                span.record("gen_ai.usage.output_tokens", usage.output_tokens);
+            }
+            Err(error) => drop(span.record("error", error as &dyn std::error::Error)),
+        }
+        done
     }
 
     fn judge(&self, session: &mut Session, answer: &ModelAnswer) -> Judged {
         if !answer.tool_calls.is_empty() {
-            return Judged::Replies(answer.tool_calls.iter().map(|call| session.toolbox.call(call)).collect());
+            let mut act = |call: &ToolCall| tool_span(&call.name).in_scope(|| session.toolbox.call(call));
+            return Judged::Replies(answer.tool_calls.iter().map(&mut act).collect());
         }
         let verdict = self.job.script.accept(&session.task, &session.inputs, (&answer.text, &*session.toolbox));
         let Rejected { feedback, reason, repaired } = match verdict {
@@ -208,6 +220,33 @@ impl Shift<'_> {
         record.model = Some(session.model.profile().name.clone());
         Ok(record)
     }
+}
+
+/// A call of a model, as OpenTelemetry's conventions for generative AI name what it is about.
+fn chat_span(model: &str, turn: u32) -> Span {
+    let (provider, model) = model.split_once('/').unwrap_or(("", model));
+    // Names that the conventions give; others stand as they are.
+    let provider = match provider {
+        "bedrock" => "aws.bedrock",
+        "azure" => "azure.ai.openai",
+        "vertex" => "gcp.vertex_ai",
+        other => other,
+    };
+    tracing::info_span!(
+        "chat",
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = provider,
+        gen_ai.request.model = model,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        turn,
+        error = Empty
+    )
+}
+
+/// A call of a tool.
+fn tool_span(name: &str) -> Span {
+    tracing::info_span!("execute_tool", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = name)
 }
 
 /// Whether an answer says what came of it, and nothing else.

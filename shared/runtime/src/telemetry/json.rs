@@ -42,8 +42,9 @@ where
     }
 }
 
-/// The fields of a line.
-struct Fields(Map<String, Value>);
+/// The fields of a line, or of a span.
+#[derive(Default)]
+pub(super) struct Fields(pub Map<String, Value>);
 
 impl Fields {
     fn put(&mut self, name: &str, value: impl Into<Value>) {
