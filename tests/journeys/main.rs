@@ -3,6 +3,7 @@
 mod bad_flows;
 mod badly;
 mod conflicts;
+mod follow_up;
 mod http;
 mod inline;
 mod refused;

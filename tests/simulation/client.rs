@@ -101,6 +101,7 @@ impl Client {
                 parent: None,
                 tick: None,
                 requester: None,
+                base: None,
             },
             root: root(graph.nodes.len(), budget(job), (now_ms, job.deadline_ms)),
             idempotency: Some(Idempotency {

@@ -131,6 +131,7 @@ pub fn definition() -> Definition {
         parent: Some(job_id(77)),
         tick: None,
         requester: None,
+        base: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 32] = [
+pub const ROUTES: [(&str, &str); 33] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -19,6 +19,7 @@ pub const ROUTES: [(&str, &str); 32] = [
     ("GET /v1/jobs/{id}/archive", "artifacts"),
     ("POST /v1/jobs/{id}/cancel", "control"),
     ("POST /v1/jobs/{id}/retry", "control"),
+    ("POST /v1/jobs/{id}/follow-up", "control"),
     ("GET /v1/schedules", "control"),
     ("POST /v1/schedules", "control"),
     ("GET /v1/schedules/{id}", "control"),

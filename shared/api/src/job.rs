@@ -134,8 +134,8 @@ pub struct JobView {
     pub links: Links,
 }
 
-/// What a follow-up made of the files that it goes on from, compared by their SHA-256. Reports, reviews and the archive,
-/// which every job makes anew, don't count.
+/// What a follow-up made of the files that it goes on from, compared by their SHA-256. `REPORT.md`, `PROJECT_TREE.txt` and
+/// `archive.zip`, which every job makes anew, don't count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangesView {
     /// Paths that weren't there.

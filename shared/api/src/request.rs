@@ -103,6 +103,38 @@ pub struct RetryRequest {
     pub budget: Option<BudgetRequest>,
 }
 
+/// The body of `POST /v1/jobs/{id}/follow-up`: flow, model, budget and labels are the earlier job's where they are missing,
+/// the rest is as in a submission. One of `prompt` and `input` has to be there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUpRequest {
+    /// What is wanted next: `input.prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Add tests for the errors")]
+    pub prompt: Option<String>,
+    /// Fields that go over those of the earlier input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub input: Option<Map<String, Value>>,
+    /// `provider/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The hard cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetRequest>,
+    /// After so many seconds the job ends with what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, example = 3600)]
+    pub deadline_s: Option<u64>,
+    /// Whom to tell; nobody where it is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 10)]
+    pub notify: Vec<NotifyTarget>,
+    /// At most 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
 /// A file to be uploaded: the body of `POST /v1/uploads`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

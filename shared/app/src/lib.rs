@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod auth;
+pub mod base;
 pub mod chat;
 pub mod control;
 pub mod deliver;

@@ -69,6 +69,8 @@ pub struct Inputs {
     pub contents: BTreeMap<String, Bytes>,
     /// Contents of files that several items of one map wrote differently, by path and step.
     pub versions: BTreeMap<(String, String), Bytes>,
+    /// The files that the job goes on from; their texts are among the contents until a step writes them anew.
+    pub base: Vec<FileRef>,
     /// The item of a map: its index and value.
     pub item: Option<(u32, Value)>,
     /// Round of a loop, from 1.

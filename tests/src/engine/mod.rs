@@ -36,6 +36,7 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
             parent: None,
             tick: None,
             requester: None,
+            base: None,
         },
         root,
         idempotency: None,

@@ -203,7 +203,8 @@ impl Team {
             "summary": if is_done { "Merged the errors of store and service, wrote the README." } else { "Read all of it." },
             "ask": if is_done { "nobody" } else { "architect" },
             "question": if is_done { String::new() } else { question },
-            "open_findings": if self.0 == Temper::Stubborn { vec!["Nobody knows what an id is."] } else { Vec::new() }
+            "open_findings": if self.0 == Temper::Stubborn { vec!["Nobody knows what an id is."] } else { Vec::new() },
+            "removed": []
         })
     }
 }

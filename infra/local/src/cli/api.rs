@@ -63,8 +63,8 @@ impl Api {
     }
 
     /// Posts JSON with an idempotency key: a repeat makes no second job.
-    pub async fn submit(&self, body: &Value, idempotency_key: &str) -> Result<Value, Failure> {
-        let request = self.request(Method::POST, "/v1/jobs").header("idempotency-key", idempotency_key);
+    pub async fn submit(&self, path: &str, body: &Value, idempotency_key: &str) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path).header("idempotency-key", idempotency_key);
         self.send(request.json(body)).await
     }
 

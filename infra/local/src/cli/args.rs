@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Submits a job, shows it at work, and copies what it made to a folder.
     Run(RunArgs),
+    /// Submits a job that goes on from the files of one that has ended, and shows it as `run` does.
+    FollowUp(FollowUpArgs),
     /// Serves the HTTP API on this machine until it is told to stop.
     Serve(ServeArgs),
     /// Looks at jobs and acts on them.
@@ -95,6 +97,27 @@ pub struct RunArgs {
     /// Prints one JSON object at the end instead of progress.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `follow-up`.
+#[derive(Debug, Args)]
+pub struct FollowUpArgs {
+    /// The job to go on from.
+    pub job: String,
+    /// What is wanted next.
+    pub prompt: String,
+    /// Most that it may cost, in US dollars; what the earlier job could cost where it is missing.
+    #[arg(long, value_name = "USD", allow_hyphen_values = true, value_parser = dollars)]
+    pub budget: Option<MicroUsd>,
+    /// Folder for the artifacts; `./convoke-JOB` where it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Prints one JSON object at the end instead of progress.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// What to do with schedules.

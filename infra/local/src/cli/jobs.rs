@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use convoke_api::event::EventList;
-use convoke_api::job::{Accepted, JobList, JobView};
+use convoke_api::job::{Accepted, ChangesView, JobList, JobView};
 use convoke_api::step::StepState;
 use serde_json::{Value, json};
 
@@ -85,6 +85,10 @@ pub fn summary(job: &JobView) {
     if let Some(cause) = &job.cause {
         let step = job.failed_step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
         println!("  {}", printable(&format!("{step}{cause}")));
+    }
+    if let Some(changes) = &job.changes {
+        let ChangesView { added, changed, removed, .. } = changes;
+        println!("  compared with before: {added} added, {changed} changed, {removed} removed");
     }
     println!("  ${} of ${}, {} tokens, {}", job.cost.usd, job.budget.usd, job.cost.tokens, printable(&job.model));
 }

@@ -18,7 +18,7 @@ pub mod session;
 pub mod webhooks;
 pub mod weights;
 
-use args::{Cli, Command, RunArgs, ServeArgs};
+use args::{Cli, Command, FollowUpArgs, RunArgs, ServeArgs};
 use clap::Parser;
 use clap::error::ErrorKind;
 use convoke_app::ports::Env;
@@ -61,6 +61,7 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
     let settings = settings.map_err(|error| Failure::caused("", &error).usage_exit())?;
     match cli.command {
         Command::Run(args) => run(&settings, args).await,
+        Command::FollowUp(args) => follow_up(&settings, args).await,
         Command::Serve(args) => serve(&settings, &args).await,
         Command::Jobs(command) => {
             let session = Session::new(&settings);
@@ -94,6 +95,20 @@ async fn run(settings: &Settings, args: RunArgs) -> Result<Exit, Failure> {
         Ok(api) => {
             let again = async || session.connect(&args.order.target, needs).await;
             run::run(&api, (settings, &args), (order, &SystemEnv.ulid()), &again).await
+        }
+        Err(failure) => Err(failure),
+    };
+    session.end().await;
+    exit
+}
+
+async fn follow_up(settings: &Settings, args: FollowUpArgs) -> Result<Exit, Failure> {
+    let session = Session::new(settings);
+    let needs = Needs { model: None, duty: Duty::Work };
+    let exit = match session.connect(&args.target, needs).await {
+        Ok(api) => {
+            let again = async || session.connect(&args.target, needs).await;
+            run::follow_up(&api, (settings, &args), &SystemEnv.ulid(), &again).await
         }
         Err(failure) => Err(failure),
     };

@@ -1,13 +1,13 @@
 //! `convoke run`: submit, watch, copy what was made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use convoke_api::job::{Accepted, JobView};
 use convoke_runtime::models::prices;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::Api;
-use super::args::RunArgs;
+use super::args::{FollowUpArgs, RunArgs};
 use super::failure::{Exit, Failure};
 use super::follow::{self, decode};
 use super::input::{self, Order};
@@ -25,17 +25,51 @@ pub async fn run(
     again: &impl AsyncFn() -> Result<Api, Failure>,
 ) -> Result<Exit, Failure> {
     let body = input::submission(api, order).await?;
+    let shown = Shown { out: args.out.as_deref(), json: args.json };
+    work(api, settings, ("/v1/jobs", &body, idempotency_key), shown, again).await
+}
+
+/// The same for a job that goes on from the files of another.
+pub async fn follow_up(
+    api: &Api,
+    (settings, args): (&Settings, &FollowUpArgs),
+    idempotency_key: &str,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<Exit, Failure> {
+    let mut body = json!({"prompt": args.prompt});
+    if let Some(usd) = args.budget {
+        body["budget"] = json!({"usd": usd.to_string()});
+    }
+    let path = format!("/v1/jobs/{}/follow-up", args.job);
+    let shown = Shown { out: args.out.as_deref(), json: args.json };
+    work(api, settings, (&path, &body, idempotency_key), shown, again).await
+}
+
+/// Where what was made goes, and how it is told.
+#[derive(Clone, Copy)]
+struct Shown<'args> {
+    out: Option<&'args Path>,
+    json: bool,
+}
+
+async fn work(
+    api: &Api,
+    settings: &Settings,
+    (path, body, idempotency_key): (&str, &Value, &str),
+    shown: Shown<'_>,
+    again: &impl AsyncFn() -> Result<Api, Failure>,
+) -> Result<Exit, Failure> {
     // The idempotency key makes a repeat the same job.
-    let submit = async || api.submit(&body, idempotency_key).await;
+    let submit = async || api.submit(path, body, idempotency_key).await;
     let accepted: Accepted = decode(follow::insist(api, again, submit).await?)?;
-    let mut progress = Progress::new(if args.json { Show::Nothing } else { Show::Progress });
+    let mut progress = Progress::new(if shown.json { Show::Nothing } else { Show::Progress });
     let view = async || api.get(&format!("/v1/jobs/{}", accepted.id)).await;
     begin(settings, &decode(follow::insist(api, again, view).await?)?, &progress)?;
     let job = tokio::select! {
         job = follow::follow(api, accepted.id.as_str(), &mut progress, again) => job?,
         _ = tokio::signal::ctrl_c() => cancelled(api, &accepted, &mut progress, again).await?,
     };
-    deliver(api, args, &job, again).await
+    deliver(api, shown, &job, again).await
 }
 
 /// Says which model works, and what to know about it.
@@ -72,14 +106,14 @@ async fn cancelled(
 
 async fn deliver(
     api: &Api,
-    args: &RunArgs,
+    shown: Shown<'_>,
     job: &JobView,
     again: &impl AsyncFn() -> Result<Api, Failure>,
 ) -> Result<Exit, Failure> {
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("convoke-{}", job.id)));
+    let out = shown.out.map_or_else(|| PathBuf::from(format!("convoke-{}", job.id)), Path::to_owned);
     let copy = async || download::download(api, job.id.as_str(), &out).await;
     let artifacts = follow::insist(api, again, copy).await?;
-    if args.json {
+    if shown.json {
         let paths: Vec<&str> = artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
         print(&json!({ "job": job, "out": out, "artifacts": paths }))?;
         return Ok(exit_of(job));

@@ -19,7 +19,7 @@ use crate::artifact::{ArtifactList, DownloadView, Health, UploadView};
 use crate::event::EventList;
 use crate::job::{Accepted, JobList, JobView, ResultView};
 use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
-use crate::request::{JobRequest, RetryRequest, UploadRequest};
+use crate::request::{FollowUpRequest, JobRequest, RetryRequest, UploadRequest};
 use crate::review::{DecisionRequest, ReviewList, ReviewView};
 use crate::schedule::{RunList, RunView, ScheduleList, ScheduleRequest, ScheduleView};
 use crate::step::{StepDetail, StepList};
@@ -93,6 +93,7 @@ fn components() -> Components {
     let mut schemas = Vec::new();
     for add in [
         with::<JobRequest>,
+        with::<FollowUpRequest>,
         with::<RetryRequest>,
         with::<UploadRequest>,
         with::<Accepted>,

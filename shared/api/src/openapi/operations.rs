@@ -317,6 +317,25 @@ fn control_operations() -> Vec<Op> {
             (409, "The job has not ended, or has completed."),
             (422, "The budget isn't valid, or the idempotency key was used differently."),
         ]),
+        post(
+            "/v1/jobs/{id}/follow-up",
+            "followUpJob",
+            "Makes a new job that goes on from the files of one that has ended; its `changes` say what is different then.",
+        )
+        .repeatable()
+        .body("FollowUpRequest", true)
+        .answers(202, "The new job is accepted.", &[("application/json", Some("Accepted"))])
+        .header(&[
+            ("Location", "The new job's URL."),
+            ("Idempotency-Replayed", "`true` where this is the answer to an earlier request of the same key."),
+        ])
+        .fails([
+            BAD_REQUEST,
+            TOO_LARGE,
+            NOT_JSON,
+            (409, "The job has not ended."),
+            (422, "Something in it isn't valid, or the idempotency key was used differently."),
+        ]),
     ]
 }
 

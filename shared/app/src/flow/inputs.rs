@@ -24,6 +24,8 @@ pub struct Inputs {
     pub omitted: BTreeMap<String, u32>,
     /// Files of the items that this item waits for ([`ReadKind::After`]).
     pub after_files: Vec<FileRef>,
+    /// Files that the job goes on from; all others replace them.
+    pub base: Vec<FileRef>,
     /// Paths that several items of the maps that were read wrote differently ([`conflicts`]).
     pub conflicts: Vec<Conflict>,
     /// Text by path of the files that the task may read; needed only where the model isn't capable (others call tools).

@@ -88,7 +88,7 @@ pub fn prompt(
     let rest = room.saturating_sub(fixed);
     let description = digest::text(fill(&agent.description, "description")?.trim(), rest * DESCRIPTION_PERCENT / 100);
     let rest = rest.saturating_sub(description.len());
-    let supplement = supplement(spec, agent, inputs, (rest, small));
+    let supplement = supplement(spec, &scope, inputs, (rest, small));
     let user = format!("{description}\n\nExpected: {expected}\n{supplement}\n{closing}");
     Ok(Prompt {
         messages: vec![Message::System { text: system }, Message::User { text: user }],
@@ -193,9 +193,12 @@ fn closing(has_schema: bool, tools: &[ToolSpec], scope: &Scope, small: bool) -> 
 }
 
 /// Context and files, within `rest` bytes.
-fn supplement(spec: &TaskSpec, agent: &AgentSpec, inputs: &Inputs, (rest, small): (usize, bool)) -> String {
+fn supplement(spec: &TaskSpec, scope: &Scope, inputs: &Inputs, (rest, small): (usize, bool)) -> String {
+    let Some(agent) = spec.agent() else { return String::new() };
     let entries = context(spec, agent, inputs);
-    let files = files(spec, inputs);
+    let shows_base = if small { *scope != Scope::Nowhere } else { *scope != Scope::Nowhere || !spec.files.is_empty() };
+    let base = if shows_base { inputs.base.as_slice() } else { &[] };
+    let files = files(spec, inputs, base);
     let file_share = match (files.is_empty(), small, entries.is_empty()) {
         (true, ..) => 0,
         (false, true, true) => rest,
@@ -238,13 +241,14 @@ fn shares(entries: &[(&str, &Value)], mut rest: usize) -> Vec<usize> {
     shares
 }
 
-/// The files that the task may read, without duplicates, as the steps left them.
-fn files<'i>(spec: &TaskSpec, inputs: &'i Inputs) -> Vec<&'i FileRef> {
+/// The files that the task may read, without duplicates, as the steps left them; below all those of `base`.
+fn files<'i>(spec: &TaskSpec, inputs: &'i Inputs, base: &'i [FileRef]) -> Vec<&'i FileRef> {
     let awaited = if spec.files.iter().any(|read| read.kind == ReadKind::After) { &*inputs.after_files } else { &[] };
     let own = spec.files.iter().filter(|read| read.kind != ReadKind::After);
     let own = own.filter_map(|read| inputs.files.get(&read.task)).flatten();
     // Later ones replace earlier ones of the same path.
-    let by_path: BTreeMap<&str, &FileRef> = awaited.iter().chain(own).map(|file| (file.path.as_str(), file)).collect();
+    let by_path: BTreeMap<&str, &FileRef> =
+        base.iter().chain(awaited).chain(own).map(|file| (file.path.as_str(), file)).collect();
     by_path.into_values().collect()
 }
 

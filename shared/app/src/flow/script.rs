@@ -84,6 +84,7 @@ impl JobScript {
             round: loaded.round,
             job_id: loaded.job.clone(),
             model: loaded.model.clone(),
+            base: loaded.base.clone(),
             ..inputs::Inputs::default()
         };
         if self.flow.capability == Capability::Small {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use convoke_api::job::ChangesView;
 use convoke_domain::ids::{GroupId, JobId, StepId, TenantId};
 use convoke_domain::money::Cost;
 use convoke_domain::status::{JobStatus, StopReason};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{BlobKey, Requester, Target, Tick};
+use crate::base::Base;
 use crate::model::Usage;
 
 /// A value that stands in its item, or in object storage where it is large.
@@ -87,6 +89,9 @@ pub struct Definition {
     /// Who asked for it, where that was in a chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<Requester>,
+    /// The files that it goes on from, where it is a follow-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
 }
 
 /// A file that a step made.
@@ -209,6 +214,9 @@ pub struct Manifest {
     /// What a reader should know first.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Of a follow-up: what is different from the files that it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesView>,
 }
 
 /// A row of the list of jobs; from an index, so it may lag.

@@ -12,7 +12,7 @@ use convoke_domain::money::Cost;
 use super::progress::progress;
 use crate::failure::Failure;
 use crate::platform::Platform;
-use crate::ports::JobHead;
+use crate::ports::{JobHead, Manifest};
 use crate::work::{JobOutline, WorkError};
 
 impl Platform {
@@ -24,13 +24,22 @@ impl Platform {
         let now_ms = self.ports.env.now_ms();
         let progress =
             flow.as_ref().map_or_else(ProgressView::default, |flow| progress(&flow.graph, &root, &fans, now_ms));
-        let warnings = self.manifest(key, &root).await?.map(|manifest| manifest.warnings).unwrap_or_default();
+        let Manifest { warnings, changes, .. } = self.manifest(key, &root).await?.unwrap_or_default();
+        let follows = flow.as_ref().and_then(|flow| Some(flow.definition.base.as_ref()?.job.clone()));
         let schedule = flow.as_ref().and_then(|flow| Some(flow.definition.tick.as_ref()?.schedule.clone()));
         let labels = flow.map(|flow| flow.definition.labels.clone()).unwrap_or_default();
         let job = root
             .root()
             .ok_or_else(|| WorkError::Corrupt { job: key.to_string(), detail: "its item is a map's".to_owned() })?;
-        Ok(JobView { progress, warnings, labels, schedule, ..outline(key, head, (&root, job), &fans) })
+        Ok(JobView {
+            progress,
+            warnings,
+            changes,
+            follows,
+            labels,
+            schedule,
+            ..outline(key, head, (&root, job), &fans)
+        })
     }
 
     /// The job's flow; `None` where this version can't read it any more, which mustn't hide the job.

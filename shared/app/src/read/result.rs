@@ -47,7 +47,7 @@ impl Platform {
             outputs,
             omitted,
             artifacts: u32::try_from(manifest.files.len()).unwrap_or(u32::MAX),
-            changes: None,
+            changes: manifest.changes,
             links: Links::of(&key.job),
         })
     }

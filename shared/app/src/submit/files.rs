@@ -14,9 +14,9 @@ use crate::uploads::{UPLOAD_PREFIX, Upload};
 /// Most files of a job's input.
 pub const FILES_MAX: usize = 20;
 /// Largest file whose text stands in the input.
-const TEXT_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const TEXT_BYTES_MAX: u64 = 64 * 1024;
 /// Texts of all files together.
-const TEXTS_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const TEXTS_BYTES_MAX: u64 = 256 * 1024;
 
 /// The uploads that an input names, with their places in the list; an input without any has none.
 pub(super) fn named(input: &Value) -> Result<Vec<(usize, Upload)>, Vec<FlowIssue>> {

@@ -2,6 +2,7 @@
 
 mod body;
 mod files;
+mod follow_up;
 mod repeat;
 mod retry;
 mod scheduled;
@@ -34,6 +35,7 @@ use crate::work::WorkError;
 use body::Asked;
 pub use body::{LABEL_CHARS_MAX, LABELS_MAX, NOTIFY_MAX, PROMPT_BYTES_MAX};
 pub use files::FILES_MAX;
+use follow_up::Earlier;
 pub use repeat::{IdempotencyKey, IdempotencyKeyError};
 pub(crate) use scheduled::Wrong;
 
@@ -63,6 +65,22 @@ enum Origin {
     Chat(Requester),
 }
 
+/// What is to be known of a submission beside its body.
+struct Circumstances<'of> {
+    repeat: Option<&'of IdempotencyKey>,
+    origin: Origin,
+    /// What tells requests to different places apart.
+    about: String,
+    /// The files that it goes on from.
+    base: Option<Earlier>,
+}
+
+impl<'of> Circumstances<'of> {
+    fn plain(repeat: Option<&'of IdempotencyKey>, origin: Origin) -> Self {
+        Self { repeat, origin, about: "jobs".to_owned(), base: None }
+    }
+}
+
 /// A submission in which nothing is wrong.
 struct Checked {
     asked: Asked,
@@ -83,7 +101,7 @@ impl Platform {
         body: &Value,
         repeat: Option<&IdempotencyKey>,
     ) -> Result<Answered, Failure> {
-        self.make(self.new_key(tenant)?, body, (repeat, Origin::Caller)).await
+        self.make(self.new_key(tenant)?, body, Circumstances::plain(repeat, Origin::Caller)).await
     }
 
     /// The same for somebody in a chat, who is noted as the job's requester. `repeat` is made of the id of what came in.
@@ -97,16 +115,12 @@ impl Platform {
         repeat: Option<&IdempotencyKey>,
         requester: Requester,
     ) -> Result<Answered, Failure> {
-        self.make(self.new_key(tenant)?, body, (repeat, Origin::Chat(requester))).await
+        self.make(self.new_key(tenant)?, body, Circumstances::plain(repeat, Origin::Chat(requester))).await
     }
 
     /// Makes the job of that id.
-    async fn make(
-        &self,
-        key: JobKey,
-        body: &Value,
-        (repeat, origin): (Option<&IdempotencyKey>, Origin),
-    ) -> Result<Answered, Failure> {
+    async fn make(&self, key: JobKey, body: &Value, asked_in: Circumstances<'_>) -> Result<Answered, Failure> {
+        let Circumstances { repeat, origin, about, base } = asked_in;
         let (tick, requester) = match origin {
             Origin::Caller => (None, None),
             Origin::Tick(tick) => (Some(tick), None),
@@ -121,6 +135,13 @@ impl Platform {
         let issues = self.take_over(&key, &uploads, &mut input).await?;
         if !issues.is_empty() {
             return Err(invalid(Part::Input, issues));
+        }
+        let base = match base {
+            Some(earlier) => Some(self.copy_base(&key, &earlier).await?),
+            None => None,
+        };
+        if let Some(base) = &base {
+            self.describe_base(&key, base, &mut input).await?;
         }
         let graph = checked.flow.for_input(&input).map_err(|issues| invalid(Part::Input, issues))?.graph;
         let json = |value: Result<Value, serde_json::Error>| value.map_err(|error| corrupt(&key, &error.to_string()));
@@ -138,6 +159,7 @@ impl Platform {
             parent: None,
             tick,
             requester,
+            base,
         };
         let head = JobHead {
             flow: checked.doc.name.clone(),
@@ -150,7 +172,7 @@ impl Platform {
         let deadline_ms = now_ms + millis(checked.asked.deadline);
         let root = new_root(&graph, head.budget, now_ms, deadline_ms);
         let deliveries = deliveries(&definition.targets, now_ms);
-        let idempotency = repeat.map(|repeat| repeat.stored("jobs", body, now_ms));
+        let idempotency = repeat.map(|repeat| repeat.stored(&about, body, now_ms));
         self.accept_job(&graph, Submission { key, head, definition, root, idempotency, deliveries }).await
     }
 

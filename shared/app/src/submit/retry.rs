@@ -7,11 +7,13 @@ use convoke_domain::ids::JobKey;
 use convoke_domain::status::JobStatus;
 use serde_json::Value;
 
+use super::follow_up::Earlier;
 use super::{Answered, IdempotencyKey, body, corrupt, definition_blob, deliveries, invalid, millis, new_root};
 use crate::chat::chat_target;
 use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
 use crate::ports::{Definition, JobHead, Payload, Requester, Submission};
+use crate::work::JobFlow;
 
 impl Platform {
     /// Tries a job again. Idempotent by `repeat` for 24 hours; without it each call makes another job.
@@ -61,7 +63,7 @@ impl Platform {
             return Err(invalid(Part::Request, vec![issue]));
         }
         let key = self.new_key(&parent.tenant)?;
-        let mut definition = self.taken_over(parent, &key, &flow.definition).await?;
+        let mut definition = self.taken_over(parent, &key, &flow).await?;
         if let Some((requester, chat)) = asked {
             definition.requester = Some(requester);
             let target = chat_target(chat);
@@ -78,7 +80,12 @@ impl Platform {
         self.accept_job(flow.graph(), Submission { key, head, definition, root, idempotency, deliveries }).await
     }
 
-    async fn taken_over(&self, parent: &JobKey, key: &JobKey, earlier: &Definition) -> Result<Definition, Failure> {
+    async fn taken_over(&self, parent: &JobKey, key: &JobKey, flow: &JobFlow) -> Result<Definition, Failure> {
+        let earlier = &flow.definition;
+        let base = match Earlier::of(flow) {
+            Some(earlier) => Some(self.copy_base(key, &earlier).await?),
+            None => None,
+        };
         let graph = match &earlier.graph {
             Some(graph) => Some(self.copied(parent, key, ("graph.json", graph)).await?),
             None => None,
@@ -90,6 +97,7 @@ impl Platform {
             targets: self.standing_targets(&key.tenant, &earlier.targets).await?,
             parent: Some(parent.job.clone()),
             tick: None,
+            base,
             ..earlier.clone()
         })
     }

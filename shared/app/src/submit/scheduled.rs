@@ -4,7 +4,7 @@ use convoke_api::flow::FlowIssue;
 use convoke_domain::ids::JobKey;
 use serde_json::Value;
 
-use super::{Origin, body, compiled, files};
+use super::{Circumstances, Origin, body, compiled, files};
 use crate::failure::Failure;
 use crate::flow;
 use crate::platform::Platform;
@@ -52,7 +52,7 @@ impl Platform {
 
     /// Submits a job of a tick under the id that was drawn for it; a repeat changes nothing.
     pub(crate) async fn submit_scheduled(&self, key: JobKey, body: &Value, tick: Tick) -> Result<(), Failure> {
-        self.make(key, body, (None, Origin::Tick(tick))).await.map(drop)
+        self.make(key, body, Circumstances::plain(None, Origin::Tick(tick))).await.map(drop)
     }
 }
 

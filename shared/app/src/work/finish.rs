@@ -16,6 +16,7 @@ use super::harvest::{Harvest, Harvester};
 use super::report;
 use super::shift::{Held, Lead, Shift};
 use super::{WorkError, load_value, store_value, unexpected};
+use crate::base;
 use crate::ports::{Applied, FileRef, Manifest, StepRecord};
 use crate::script::NewFile;
 
@@ -133,6 +134,9 @@ impl Shift<'_> {
             Some(record) => Some(load_value(&*self.platform.ports.blobs, self.key(), &record.output).await?),
             None => None,
         };
+        let removed = removed(result.as_ref());
+        base::carry_over(&self.job.base, &removed, &mut files);
+        let changes = self.job.definition.base.is_some().then(|| base::changes(&self.job.base, &files));
         let tree = report::tree(files.keys().map(String::as_str).chain(["REPORT.md", "PROJECT_TREE.txt"]));
         let facts = report::Facts {
             root: &held.group,
@@ -144,6 +148,7 @@ impl Shift<'_> {
             warnings: &warnings,
             files: &files,
             result: result.as_ref(),
+            changes: changes.as_ref(),
         };
         let report = report::report(&facts);
         let texts = [("PROJECT_TREE.txt", "text/plain", tree), ("REPORT.md", "text/markdown", report)];
@@ -162,7 +167,7 @@ impl Shift<'_> {
         } else {
             warnings.push(format!("no archive was made: the files have {size} bytes, more than {ARCHIVE_BYTES_MAX}"));
         }
-        Ok(Manifest { v: 1, files: files.into_values().collect(), warnings })
+        Ok(Manifest { v: 1, files: files.into_values().collect(), warnings, changes })
     }
 
     async fn add(&self, held: &Held, file: &NewFile, files: &mut BTreeMap<String, FileRef>) -> Result<(), WorkError> {
@@ -205,6 +210,12 @@ impl Shift<'_> {
         let cursor = zip.finish().map_err(|error| corrupt(error.to_string()))?;
         Ok(Bytes::from(cursor.into_inner()))
     }
+}
+
+/// The files that the last step wants away.
+fn removed(result: Option<&serde_json::Value>) -> Vec<&str> {
+    let paths = result.and_then(|result| result.get("removed")).and_then(serde_json::Value::as_array);
+    paths.into_iter().flatten().filter_map(serde_json::Value::as_str).collect()
 }
 
 fn finished() -> crate::ports::Reads {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::chunks::Chunks;
 use super::{WorkError, load_value};
+use crate::base::BaseFile;
 use crate::platform::{OfJob, Platform};
 use crate::ports::{Definition, Reads};
 use crate::script::Script;
@@ -22,6 +23,8 @@ pub struct JobFlow {
     pub input: Arc<Value>,
     /// Its flow, compiled with its input.
     pub script: Box<dyn Script>,
+    /// The files that it goes on from.
+    pub base: Vec<BaseFile>,
     /// Chunks of its maps' lists that were read lately.
     pub(super) chunks: Chunks,
 }
@@ -90,8 +93,12 @@ impl Platform {
         let input: Value = load_value(&*self.ports.blobs, key, &definition.input).await?;
         let script = (self.compile)(&document, &input, definition.capable)
             .map_err(|detail| WorkError::Corrupt { job: key.to_string(), detail })?;
+        let base = match &definition.base {
+            Some(base) => load_value(&*self.ports.blobs, key, &base.files).await?,
+            None => Vec::new(),
+        };
         let (input, chunks) = (Arc::new(input), Chunks::default());
-        let flow = Arc::new(JobFlow { key: key.clone(), definition, input, script, chunks });
+        let flow = Arc::new(JobFlow { key: key.clone(), definition, input, script, base, chunks });
         self.cache.put(Arc::clone(&flow));
         Ok(flow)
     }

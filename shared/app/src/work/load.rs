@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use convoke_domain::group::{Fan, Group, Order};
 use convoke_domain::ids::{GroupId, SlotId, StepId};
 use convoke_domain::money::Cost;
@@ -83,6 +84,8 @@ impl Shift<'_> {
             job: self.key().job.to_string(),
             model: self.job.definition.model.clone(),
             round: at.round,
+            base: self.job.base.iter().map(|base| base.file.clone()).collect(),
+            contents: self.base_texts(),
             ..Inputs::default()
         };
         let mut reads = self.job.script.reads(task);
@@ -97,6 +100,12 @@ impl Shift<'_> {
             inputs.item = Some((at.item, self.item(group.id, fan, at.item).await?));
         }
         Ok(inputs)
+    }
+
+    /// Texts of the files that the job goes on from; whatever steps wrote replaces them.
+    fn base_texts(&self) -> BTreeMap<String, Bytes> {
+        let texts = self.job.base.iter().filter_map(|base| Some((base.file.path.clone(), base.text.as_ref()?)));
+        texts.map(|(path, text)| (path, Bytes::from(text.clone()))).collect()
     }
 
     /// In the order in which what is read replaces each other's files: items that are waited for, then nodes in the order

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use convoke_api::job::{ChangeKind, ChangesView};
 use convoke_domain::group::Group;
 use convoke_domain::money::Cost;
 use convoke_domain::status::StopReason;
@@ -71,6 +72,8 @@ pub(super) struct Facts<'a> {
     pub files: &'a BTreeMap<String, FileRef>,
     /// Output of the step that stands last.
     pub result: Option<&'a Value>,
+    /// Of a follow-up: what is different.
+    pub changes: Option<&'a ChangesView>,
 }
 
 /// The report, in Markdown: what to know first, what was asked and made, by whom, at what cost. What people and models
@@ -80,6 +83,7 @@ pub(super) fn report(facts: &Facts<'_>) -> String {
     warnings(facts, &mut text);
     head(facts, &mut text);
     asked(facts, &mut text);
+    changes(facts, &mut text);
     files(facts, &mut text);
     sums(facts, &mut text);
     steps(facts, &mut text);
@@ -135,6 +139,29 @@ fn asked(facts: &Facts<'_>, text: &mut String) {
     let result = facts.result.and_then(|result| result.as_str().or_else(|| result.get("summary")?.as_str()));
     if let Some(result) = result.filter(|result| !result.trim().is_empty()) {
         let _ = writeln!(text, "\n## Made\n\n{}", quote(result));
+    }
+}
+
+/// What is different from the files that the job goes on from.
+fn changes(facts: &Facts<'_>, text: &mut String) {
+    let (Some(changes), Some(base)) = (facts.changes, &facts.flow.definition.base) else { return };
+    let ChangesView { added, changed, removed, unchanged, files } = changes;
+    let _ = writeln!(
+        text,
+        "\n## Changes\n\nCompared with the files of job `{}`: {added} added, {changed} changed, {removed} removed, {unchanged} as they were.\n",
+        base.job
+    );
+    for file in files {
+        let what = match file.change {
+            ChangeKind::Added => "added",
+            ChangeKind::Changed => "changed",
+            ChangeKind::Removed => "removed",
+        };
+        let _ = writeln!(text, "- {what}: {}", code(&file.path));
+    }
+    let left_out = (added + changed + removed) as usize - files.len();
+    if left_out > 0 {
+        let _ = writeln!(text, "- and {left_out} more");
     }
 }
 
