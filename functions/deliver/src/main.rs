@@ -1,7 +1,10 @@
 //! Hosts the function `deliver` on Lambda.
 
+use convoke_runtime::{secrets, start_looking_with, telemetry};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let platform = convoke_runtime::start_looking()?;
-    lambda_runtime::run(convoke_runtime::telemetry::flushed(convoke_deliver::service(platform))).await
+    let (mut platform, settings) = start_looking_with(&secrets::OF_DISCORD).await?;
+    platform.ports.chat_hosts.discord = convoke_discord::chat_host(&settings)?;
+    lambda_runtime::run(telemetry::flushed(convoke_deliver::service(platform))).await
 }

@@ -1,5 +1,59 @@
 //! Discord: what people do there in, what is called and answered out. Every body that is sent is judged by Discord's own
 //! description of its API.
 
+mod gateway;
 mod host;
+mod inbound;
 mod told;
+
+use std::sync::Arc;
+
+use convoke_app::model::{ChatModel, ModelNameError, Models};
+use convoke_app::platform::{Limits, Platform, Ports};
+use convoke_app::ports::ChatHosts;
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults};
+
+/// When the world begins: 2026-11-21.
+const NOW_MS: u64 = 1_795_219_200_000;
+
+/// No model: nothing is worked on here.
+struct NoModels;
+
+impl Models for NoModels {
+    fn model(&self, name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
+        Err(ModelNameError::Unknown { name: name.into(), hint: "none".into() })
+    }
+
+    fn default_model(&self) -> &'static str {
+        "test/none"
+    }
+}
+
+/// A platform over the fakes, at [`NOW_MS`].
+fn platform() -> Platform {
+    let env = FakeEnv::new(NOW_MS, 7);
+    let faults = Faults::default();
+    let (table, queue) = (FakeTable::new(faults.clone()), FakeQueue::new(env.clone(), faults.clone()));
+    let ports = Ports {
+        groups: Arc::new(table.clone()),
+        steps: Arc::new(table.clone()),
+        jobs: Arc::new(table.clone()),
+        sweeps: Arc::new(table.clone()),
+        keys: Arc::new(table.clone()),
+        schedules: Arc::new(table.clone()),
+        events: Arc::new(table.clone()),
+        webhooks: Arc::new(table.clone()),
+        deliveries: Arc::new(table.clone()),
+        links: Arc::new(table.clone()),
+        inbox: Arc::new(table.clone()),
+        rooms: Arc::new(table),
+        bells: Arc::new(queue.clone()),
+        delivery_bells: Arc::new(queue),
+        outbound: Arc::new(FakeOutbound::default()),
+        chat_hosts: ChatHosts::default(),
+        blobs: Arc::new(FakeBlobs::new(env.clone(), faults)),
+        models: Arc::new(NoModels),
+        env: Arc::new(env),
+    };
+    Platform::new(ports, Limits::default(), convoke_tools::compiler())
+}

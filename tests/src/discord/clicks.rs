@@ -56,6 +56,11 @@ impl Clicks {
         Self { guild: None, channel: 66, last_id: AtomicU64::new(7_900), ..Self::owner() }
     }
 
+    /// The owner, who has the bot for themselves in a guild that never invited it.
+    pub fn elsewhere() -> Self {
+        Self { installed: "1", last_id: AtomicU64::new(8_900), ..Self::owner() }
+    }
+
     /// An interaction of a type.
     pub fn interaction(&self, kind: u8, data: &Value) -> Value {
         let id = self.last_id.fetch_add(1, Ordering::SeqCst);
@@ -157,7 +162,12 @@ fn crew(words: &[&str], options: &[(&str, Value)], resolved: &Value) -> Value {
 fn message(buttons: &[&str]) -> Value {
     let buttons: Vec<Value> =
         buttons.iter().map(|id| json!({"type": 2, "style": 2, "custom_id": id, "label": "x"})).collect();
-    json!({"id": "8", "content": "", "components": [{"type": 1, "components": buttons}]})
+    let bot = json!({"id": APPLICATION, "username": "convoke", "discriminator": "0", "avatar": null, "bot": true});
+    json!({
+        "id": "8", "channel_id": "6", "author": bot, "content": "", "type": 0, "timestamp": "2026-11-21T15:00:00.000000+00:00",
+        "edited_timestamp": null, "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [],
+        "attachments": [], "embeds": [], "pinned": false, "components": [{"type": 1, "components": buttons}]
+    })
 }
 
 /// Now, in Unix seconds.

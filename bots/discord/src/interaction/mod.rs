@@ -24,9 +24,9 @@ const ATTACHMENT: u8 = 11;
 /// A command on a message.
 const ON_MESSAGE: u8 = 3;
 /// Installed for a guild, as `authorizing_integration_owners` says it.
-const BY_GUILD: &str = "0";
+pub(crate) const BY_GUILD: &str = "0";
 /// Direct messages with the bot.
-const CONTEXT_BOT_DM: u8 = 1;
+pub(crate) const CONTEXT_BOT_DM: u8 = 1;
 /// A guild's owner, its administrators, and who may change what is installed there.
 const ADMINISTRATOR: u64 = 1 << 3;
 const MANAGE_GUILD: u64 = 1 << 5;
