@@ -8,6 +8,5 @@ mod http;
 mod inline;
 mod refused;
 mod software;
-mod telegram;
 mod trouble;
 mod webhooks;

@@ -12,6 +12,7 @@ pub mod fakes;
 pub mod faulty;
 pub mod idle;
 pub mod kills;
+pub mod noticed;
 pub mod prices;
 pub mod samples;
 pub mod scripted;

@@ -111,7 +111,8 @@ impl Served {
         data_dir(&self.folder)
     }
 
-    fn platform(&self) -> &Platform {
+    /// The use cases, for what the API doesn't offer.
+    pub fn platform(&self) -> &Platform {
         match &self.site {
             Site::Whole(local) => &local.platform,
             Site::Rigged(rigged) => rigged.platform(),

@@ -342,3 +342,6 @@ pub fn outcome(review: &ReviewView) -> String {
         (ReviewState::Withdrawn, _) => "The job ended before anybody decided".to_owned(),
     }
 }
+
+/// A file came, and nobody said what for.
+pub const FILE_WITHOUT_WORDS: &str = "What is to be done with it? Send it again with words under it.";

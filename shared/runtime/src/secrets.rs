@@ -15,6 +15,9 @@ pub const SECRETS: [&str; 4] =
 /// The settings of Discord that may be named instead.
 pub const OF_DISCORD: [&str; 1] = ["DISCORD_TOKEN"];
 
+/// The settings of Telegram that may be named instead.
+pub const OF_TELEGRAM: [&str; 2] = ["TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET"];
+
 /// What the setting with a parameter's name is called.
 pub fn parameter_of(name: &str) -> String {
     format!("{name}_PARAMETER")

@@ -4,6 +4,7 @@ use convoke_telegram::api::payloads::{EditMessageText, GetFile, SendMessage};
 use convoke_telegram::api::{Api, CallError, DOWNLOAD_BYTES_MAX, Done, Sent, Upload};
 use convoke_tests::telegram::{BotApi, Fault, TOKEN};
 use serde::Deserialize;
+use serde_json::Map;
 use teloxide::types::{ChatId, FileId, LinkPreviewOptions, MessageId};
 
 const CHAT: ChatId = ChatId(5);
@@ -49,12 +50,18 @@ async fn what_is_sent_is_there_and_can_be_edited_until_it_is_gone() {
 #[tokio::test]
 async fn a_document_goes_with_its_caption_and_its_bytes() {
     let telegram = BotApi::start().await;
-    let file =
-        Upload { name: "a b.zip".into(), media_type: "application/zip".into(), bytes: b"PK\0\xff\r\n--x".to_vec() };
-    let _: Sent = api(&telegram.url).send_document(&message("all files"), file).await.expect("sent");
+    let content = b"PK\0\xff\r\n--x";
+    let file = Upload {
+        field: "document",
+        name: "a b.zip".into(),
+        media_type: "application/zip".into(),
+        bytes: content[..].into(),
+    };
+    let fields = Map::from_iter([("chat_id".to_owned(), 5.into()), ("caption".to_owned(), "all files".into())]);
+    let _: Sent = api(&telegram.url).send("sendDocument", &fields, Some(file)).await.expect("sent");
     let calls = telegram.calls();
     assert_eq!(calls[0].get("caption"), "all files");
-    assert_eq!(calls[0].files, [("document".to_owned(), "a b.zip".to_owned(), b"PK\0\xff\r\n--x".to_vec())]);
+    assert_eq!(calls[0].files, [("document".to_owned(), "a b.zip".to_owned(), content.to_vec())]);
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,6 +25,12 @@ pub enum CallError {
         /// Telegram's sentence.
         detail: String,
     },
+    /// The topic is gone or closed; the chat isn't. Final for this topic.
+    #[error("the topic is closed: {detail}")]
+    NoTopic {
+        /// Telegram's sentence.
+        detail: String,
+    },
     /// The group has become a supergroup; nothing was done. To be tried again there.
     #[error("the chat has become {to}")]
     Moved {
@@ -96,6 +102,7 @@ impl CallError {
         let clean = |detail: String| token.redact(&detail);
         match self {
             Self::Dead { detail } => Self::Dead { detail: clean(detail) },
+            Self::NoTopic { detail } => Self::NoTopic { detail: clean(detail) },
             Self::Gone { detail } => Self::Gone { detail: clean(detail) },
             Self::Rejected { detail } => Self::Rejected { detail: clean(detail) },
             Self::Refused { status, detail } => Self::Refused { status, detail: clean(detail) },
@@ -151,8 +158,10 @@ fn throttled(wait_s: Option<u64>) -> CallError {
     CallError::Throttled { after_ms: wait_s.unwrap_or(WAIT_S).saturating_mul(1_000) }
 }
 
-/// Sentences of 400 after which the chat, or the topic, can't be written to.
-const DEAD: [&str; 12] = [
+/// Sentences of 400 after which a topic can't be written to.
+const NO_TOPIC: [&str; 3] = ["message thread not found", "topic_deleted", "topic_closed"];
+/// Sentences of 400 after which the chat can't be written to.
+const DEAD: [&str; 9] = [
     "chat not found",
     "peer_id_invalid",
     "user not found",
@@ -161,9 +170,6 @@ const DEAD: [&str; 12] = [
     "need administrator rights in the channel chat",
     "chat_write_forbidden",
     "chat_restricted",
-    "message thread not found",
-    "topic_deleted",
-    "topic_closed",
     "group chat was deactivated",
 ];
 /// Sentences of 400 after which a message can't be edited.
@@ -183,6 +189,7 @@ fn told(status: u16, detail: String) -> CallError {
         400 if said.contains(UNMODIFIED) => CallError::Unmodified,
         400 if is_one_of(&STALE) => CallError::Stale,
         400 if is_one_of(&GONE) => CallError::Gone { detail },
+        400 if is_one_of(&NO_TOPIC) => CallError::NoTopic { detail },
         400 if is_one_of(&DEAD) => CallError::Dead { detail },
         401 | 404 | 409 => CallError::Refused { status, detail },
         402..500 | 400 => CallError::Rejected { detail },
@@ -213,8 +220,8 @@ mod tests {
             (400, "Bad Request: chat not found", "Dead"),
             (400, "Bad Request: PEER_ID_INVALID", "Dead"),
             (400, "Bad Request: not enough rights to send text messages to the chat", "Dead"),
-            (400, "Bad Request: message thread not found", "Dead"),
-            (400, "Bad Request: TOPIC_CLOSED", "Dead"),
+            (400, "Bad Request: message thread not found", "NoTopic"),
+            (400, "Bad Request: TOPIC_CLOSED", "NoTopic"),
             (400, "Bad Request: message to edit not found", "Gone"),
             (400, "Bad Request: MESSAGE_ID_INVALID", "Gone"),
             (400, "Bad Request: message can't be edited", "Gone"),

@@ -9,11 +9,12 @@ mod token;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use teloxide::requests::Payload;
 
@@ -23,15 +24,11 @@ pub use token::{Token, TokenError};
 
 /// Where the Bot API is, unless settings say something else.
 pub const PLACE: &str = "https://api.telegram.org";
-/// Longest time to connect, and for a call in all. An answer that takes longer may have had its effect all the same.
+/// Longest time to connect, and for a call in all. A call that takes longer may have its effect all the same.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for calls that carry a file.
-const FILE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest file that the Bot API hands to bots.
 pub const DOWNLOAD_BYTES_MAX: u64 = 20 << 20;
-/// Largest file that it takes from them.
-pub const UPLOAD_BYTES_MAX: u64 = 50 << 20;
 
 /// Why there is no client. Final.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +41,14 @@ pub enum ApiError {
 /// A file to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
+    /// The call's field that it is.
+    pub field: &'static str,
     /// What it is called there.
     pub name: String,
     /// Its media type.
     pub media_type: String,
     /// What is in it.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 /// The Bot API, called as one bot.
@@ -80,36 +79,44 @@ impl Api {
     ///
     /// One request, at most 10 s. Not idempotent by itself: after [`CallError::Unknown`] the call may have had its effect.
     pub async fn call<P: Payload + Serialize, R: DeserializeOwned>(&self, payload: &P) -> Result<R, CallError> {
-        let timeout = payload.timeout_hint().map_or(TIMEOUT, |hint| hint + TIMEOUT);
-        self.ask(self.post(P::NAME).json(payload).timeout(timeout)).await
+        self.ask(self.post(P::NAME).json(payload).timeout(TIMEOUT)).await
     }
 
-    /// The same with a document beside it, in the field that is its own.
-    pub async fn send_document<R: DeserializeOwned>(
+    /// Calls a method with fields of one's own, and with a file where there is one.
+    ///
+    /// One request, at most 10 s. Not idempotent by itself: after [`CallError::Unknown`] the call may have had its effect.
+    pub async fn send<R: DeserializeOwned>(
         &self,
-        message: &payloads::SendMessage,
-        file: Upload,
+        method: &str,
+        fields: &Map<String, Value>,
+        file: Option<Upload>,
     ) -> Result<R, CallError> {
-        let fields = serde_json::to_value(message).map_err(|error| CallError::unreadable(&error))?;
-        let mut form = Form::new();
-        for (name, value) in fields.as_object().into_iter().flatten() {
+        let Some(Upload { field, name, media_type, bytes }) = file else {
+            return self.ask(self.post(method).json(fields).timeout(TIMEOUT)).await;
+        };
+        let part = Part::stream(bytes).file_name(name).mime_str(&media_type);
+        let mut form = Form::new().part(field, part.map_err(|error| CallError::of(&self.token, error))?);
+        for (name, value) in fields {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            match name.as_str() {
-                "text" => form = form.text("caption", text),
-                // A caption has no links to preview.
-                "link_preview_options" => {}
-                _ => form = form.text(name.clone(), text),
-            }
+            form = form.text(name.clone(), text);
         }
-        let part = Part::bytes(file.bytes).file_name(file.name).mime_str(&file.media_type);
-        let form = form.part("document", part.map_err(|error| CallError::of(&self.token, error))?);
-        self.ask(self.post("SendDocument").multipart(form).timeout(FILE_TIMEOUT)).await
+        self.ask(self.post(method).multipart(form).timeout(TIMEOUT)).await
+    }
+
+    /// Calls a method that Telegram may hold for a while before it answers.
+    pub async fn ask_for<R: DeserializeOwned>(
+        &self,
+        method: &str,
+        fields: &Map<String, Value>,
+        hold: Duration,
+    ) -> Result<R, CallError> {
+        self.ask(self.post(method).json(fields).timeout(hold + TIMEOUT)).await
     }
 
     /// The content of a file that somebody sent, by the path that `getFile` gave; at most [`DOWNLOAD_BYTES_MAX`].
     pub async fn download(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let url = format!("{}/file/bot{}/{path}", self.place, self.token.expose());
-        let mut response = self.sent(self.http.get(url).timeout(FILE_TIMEOUT)).await?;
+        let mut response = self.sent(self.http.get(url).timeout(TIMEOUT)).await?;
         if !response.status().is_success() {
             return Err(CallError::Rejected { detail: format!("the file can't be had: {}", response.status()) });
         }

@@ -21,8 +21,8 @@ impl Token {
         self.bot
     }
 
-    /// The secret itself, for the URL alone.
-    pub(super) fn expose(&self) -> &str {
+    /// The secret itself, for the URL and for what is made of it.
+    pub(crate) fn expose(&self) -> &str {
         &self.text
     }
 

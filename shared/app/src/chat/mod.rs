@@ -2,6 +2,7 @@
 //!
 //! What goes out is [`crate::deliver`]'s.
 
+mod left;
 mod links;
 mod targets;
 

@@ -1,0 +1,7 @@
+//! Telegram from outside: updates in, calls out, against a Bot API that keeps what it is told.
+
+mod api;
+mod host;
+mod inbound;
+mod rig;
+mod setup;
