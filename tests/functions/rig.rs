@@ -49,9 +49,9 @@ impl ChatModel for Touchy {
     }
 }
 
-struct One(Arc<Touchy>);
+pub struct One<M>(pub Arc<M>);
 
-impl Models for One {
+impl<M: ChatModel + 'static> Models for One<M> {
     fn model(&self, _name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
         Ok(Arc::clone(&self.0) as _)
     }

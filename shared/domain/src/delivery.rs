@@ -14,6 +14,7 @@
 //! | any | [`Delivery::send_again`] | an event that was told is told again; what was given up goes on |
 //! | due | [`Delivery::looked_at`] | due again, after pauses that grow from 1 to 15 minutes |
 
+mod chat;
 mod schedule;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TargetId;
+pub use chat::{CARDS_MAX, Card, EndTold, Shown, ShownReview, chat_pause_ms, crowded_ms, refresh_ms};
 pub use schedule::{ASKED_MS_MAX, ASKED_MS_MIN, TRIES_MAX, pause_ms};
 
 /// How long whoever is at a delivery has it for itself, in milliseconds: a try and some.
@@ -105,6 +107,9 @@ pub struct Delivery {
     pub due_ms: Option<u64>,
     /// Pause of the sweep after its next look, in milliseconds.
     pub pause_ms: u64,
+    /// Of a chat: what it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 impl Delivery {
@@ -123,6 +128,7 @@ impl Delivery {
             over: None,
             due_ms: Some(now_ms + QUIET_MS),
             pause_ms: FIRST_PAUSE_MS,
+            shown: None,
         }
     }
 

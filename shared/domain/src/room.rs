@@ -52,6 +52,12 @@ impl Pace {
     }
 }
 
+/// How long a chat takes for one message where there are many, in milliseconds.
+pub const fn slot_ms(chat: &ChatId) -> u64 {
+    let pace = Pace::of(chat);
+    pace.window_ms.div_ceil(pace.most as u64)
+}
+
 /// Calls of a bot in a second, over all chats; the platforms take 50 and about 30.
 pub const fn calls_a_second(chat: &ChatId) -> u64 {
     match chat {
@@ -89,6 +95,9 @@ pub struct Digest {
     pub jobs: Vec<JobId>,
     /// Unix milliseconds before which nobody else sends it.
     pub until_ms: u64,
+    /// Whether its platform didn't accept it otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_plain: bool,
 }
 
 /// A chat as those who send to it see it.

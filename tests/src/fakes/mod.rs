@@ -2,6 +2,7 @@
 //! what the services do at their worst. They are for tests alone.
 
 mod blobs;
+mod chat_host;
 mod chats;
 mod env;
 mod faults;
@@ -13,6 +14,7 @@ mod schedules;
 mod table;
 
 pub use blobs::FakeBlobs;
+pub use chat_host::{Answer, Call, CallKind, FakeChats};
 pub use env::FakeEnv;
 pub use faults::{Dice, Fault, Faults, MessageFault, Rates};
 pub use outbound::FakeOutbound;

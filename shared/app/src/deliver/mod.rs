@@ -8,12 +8,14 @@
 //!
 //! A delivery never changes anything about its job.
 
+mod chat;
 mod message;
 mod round;
 mod sweep;
 
 use convoke_domain::ids::{JobKey, TargetId};
 
+use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::{DeliveryBell, DeliveryRing, EventKind, PortError};
 use crate::work::{JobOutline, Until};
@@ -32,6 +34,9 @@ pub enum DeliverError {
     /// A port failed; the bell comes again where that helps.
     #[error("a delivery's storage failed")]
     Port(#[source] PortError),
+    /// The job can't be looked at.
+    #[error("the job of a delivery can't be looked at")]
+    Job(#[source] Failure),
     /// What is stored doesn't fit together; an operator has to look.
     #[error("the delivery of {job} to {target} can't be made: {detail}")]
     Corrupt {
@@ -49,7 +54,8 @@ impl DeliverError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Port(error) => error.is_retryable(),
-            Self::Corrupt { .. } => false,
+            Self::Job(Failure::Internal(error)) => error.is_retryable(),
+            Self::Job(Failure::Refused(_)) | Self::Corrupt { .. } => false,
         }
     }
 }
@@ -65,7 +71,11 @@ impl Platform {
     /// known whether something arrived, it is sent again with the same id.
     pub async fn deliver(&self, bell: &DeliveryBell, until: Until) -> Result<(), DeliverError> {
         for _ in 0..LOOKS_MAX {
-            match round(self, bell, until).await? {
+            let next = match &bell.target {
+                TargetId::Webhook(id) => round(self, bell, (id, until)).await?,
+                TargetId::Chat(chat) => chat::round(self, bell, (chat, until)).await?,
+            };
+            match next {
                 Next::Rest => return Ok(()),
                 Next::Look => {}
             }

@@ -1,7 +1,7 @@
 //! One look at a delivery: claim it, tell what there is, release it.
 
 use convoke_domain::delivery::{Delivery, NotNow, pause_ms};
-use convoke_domain::ids::{JobKey, TargetId, WebhookId};
+use convoke_domain::ids::{JobKey, WebhookId};
 
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -41,7 +41,11 @@ enum Why {
 }
 
 /// Looks at a delivery once.
-pub(super) async fn round(platform: &Platform, bell: &DeliveryBell, until: Until) -> Result<Next, DeliverError> {
+pub(super) async fn round(
+    platform: &Platform,
+    bell: &DeliveryBell,
+    (id, until): (&WebhookId, Until),
+) -> Result<Next, DeliverError> {
     let ports = &platform.ports;
     let Some(delivery) = ports.deliveries.delivery(&bell.key, &bell.target).await? else {
         tracing::warn!("a bell for a delivery that doesn't exist");
@@ -55,7 +59,6 @@ pub(super) async fn round(platform: &Platform, bell: &DeliveryBell, until: Until
     if events.is_empty() && delivery.again.is_empty() {
         return Ok(Next::Rest);
     }
-    let TargetId::Webhook(id) = &bell.target else { return Ok(Next::Rest) };
     let webhook = ports.webhooks.webhook(&bell.key.tenant, id).await?;
     let nonce = ports.env.nonce();
     let Ok(claimed) = delivery.claim(now_ms, &nonce) else { return Ok(Next::Rest) };

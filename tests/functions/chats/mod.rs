@@ -1,0 +1,6 @@
+//! Chats are told: each end once, within every limit, through outages, moves and deletions.
+
+mod faults;
+mod inbound;
+mod rig;
+mod scale;
