@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
 # the packages of the functions, built without each other's features
-functions := "-p convoke-submit -p convoke-step -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock"
+functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock"
 
 # lists the recipes
 default:
@@ -52,4 +52,5 @@ kills:
 # what a cold start takes, beside a Python function that makes the same clients
 cold:
     cargo build --profile lambda {{ functions }}
+    cargo build --profile lambda-step -p convoke-step
     cargo bench --workspace --bench cold

@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="infra/rig/run")
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--bootstraps", type=Path, help="folder of bootstraps that are built already")
+    parser.add_argument("--bootstraps", type=Path, help="folder of the folders lambda and lambda-step, with bootstraps that are built already")
     parser.add_argument("--cli", type=Path, help="a `convoke` that is built already")
     arguments = parser.parse_args()
     began = time.monotonic()

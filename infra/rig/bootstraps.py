@@ -16,11 +16,17 @@ BUILD_S = 3600
 ZIP_MB_MAX = 4.5
 
 
+def profile(name: str) -> str:
+    """The profile that a function is built with (Cargo.toml says why there are two); its folder is called the same."""
+    return "lambda-step" if name == "step" else "lambda"
+
+
 def build(target: Path) -> Path:
-    """Release bootstraps for this machine's processor; answers their folder."""
-    packages = [f"--package=convoke-{name}" for name in FUNCTIONS]
-    subprocess.run(["cargo", "build", "--profile=lambda", "--locked", *packages], check=True, timeout=BUILD_S)
-    return target / "lambda"
+    """Release bootstraps for this machine's processor; answers the folder of their profiles' folders."""
+    for wanted in ("lambda", "lambda-step"):
+        packages = [f"--package=convoke-{name}" for name in FUNCTIONS if profile(name) == wanted]
+        subprocess.run(["cargo", "build", f"--profile={wanted}", "--locked", *packages], check=True, timeout=BUILD_S)
+    return target
 
 
 def build_cli(target: Path) -> Path:
@@ -41,7 +47,7 @@ def packed(folder: Path, into: Path) -> dict[str, Path]:
     into.mkdir(parents=True, exist_ok=True)
     zips = {}
     for name in FUNCTIONS:
-        binary = folder / f"convoke-{name}"
+        binary = folder / profile(name) / f"convoke-{name}"
         zips[name] = into / f"{name}.zip"
         entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_DEFLATED

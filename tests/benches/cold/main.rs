@@ -85,5 +85,6 @@ fn target() -> PathBuf {
 }
 
 fn bootstrap(function: &str) -> PathBuf {
-    target().join("lambda").join(format!("convoke-{function}"))
+    let profile = if function == "step" { "lambda-step" } else { "lambda" };
+    target().join(profile).join(format!("convoke-{function}"))
 }

@@ -30,7 +30,7 @@ pub fn from_value(value: &Value) -> Result<FlowDoc, Vec<FlowIssue>> {
 }
 
 /// The document as it stands, not yet checked.
-pub(crate) fn document(text: &str) -> Result<Value, FlowIssue> {
+fn document(text: &str) -> Result<Value, FlowIssue> {
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {
