@@ -7,9 +7,11 @@
 //! | [`words`] | every sentence that the bots say |
 //! | [`page`] | a message, before it is one of a platform |
 //! | [`notice`] | what chats are told of a job by themselves: cards, reviews, ends |
+//! | [`answer`] | what is said to commands and buttons |
 //! | [`reply`] | what answers a command or a press |
 //! | [`discord`], [`telegram`] | pages as these show them: limits, escaping, buttons |
 
+pub mod answer;
 pub mod button;
 pub mod command;
 pub mod discord;

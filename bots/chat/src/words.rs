@@ -1,5 +1,9 @@
 //! Every sentence that the bots say. Short, friendly, exact: what is now, what it cost, what can be done next.
 
+mod desk;
+
+pub use desk::*;
+
 use convoke_api::job::{ChangesView, JobView, NodeState};
 use convoke_api::money::Amount;
 use convoke_api::review::{DecidersView, ReviewState, ReviewView};

@@ -1,5 +1,6 @@
 //! Files of jobs: listed and handed out from the committed manifest alone.
 
+use bytes::Bytes;
 use convoke_api::artifact::{ArtifactList, ArtifactView, DownloadView};
 use convoke_api::cursor;
 use convoke_api::job::Links;
@@ -12,6 +13,7 @@ use crate::failure::{Failure, Refused};
 use crate::platform::Platform;
 use crate::ports::{FileRef, Manifest};
 use crate::read::page_limit;
+use crate::work::WorkError;
 
 /// The file that holds all others.
 pub const ARCHIVE: &str = "archive.zip";
@@ -61,6 +63,16 @@ impl Platform {
             bytes: file.bytes,
             sha256: file.sha256,
         })
+    }
+
+    /// The content of a file of a job that has ended; as [`Platform::download`] otherwise.
+    pub async fn artifact_bytes(&self, key: &JobKey, path: &str) -> Result<Bytes, Failure> {
+        let manifest = self.delivered(key).await?;
+        let file = manifest.files.into_iter().find(|file| file.path == path);
+        let file = file.ok_or_else(|| Refused::ArtifactNotFound { path: path.to_owned() })?;
+        let bytes = self.ports.blobs.get(&file.key).await?;
+        let missing = || WorkError::Corrupt { job: key.to_string(), detail: format!("object {} is missing", file.key) };
+        Ok(bytes.ok_or_else(missing)?)
     }
 
     async fn delivered(&self, key: &JobKey) -> Result<Manifest, Failure> {

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use convoke_api::artifact::{UploadHeaders, UploadView};
 use convoke_api::flow::FlowIssue;
 use convoke_api::request::UploadRequest;
@@ -13,6 +14,7 @@ use convoke_domain::ids::TenantId;
 use convoke_domain::path::ArtifactPath;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::media_type;
@@ -77,6 +79,24 @@ impl Platform {
             headers: UploadHeaders { content_type: upload.media_type, content_length: upload.bytes.to_string() },
             expires_at: Time(url.expires_at_ms),
         })
+    }
+
+    /// Keeps a file that came with a message; answers the id for `input.files`. `about` is as [`Platform::create_upload`]
+    /// takes it. Idempotent by `mark`: a repeat with the same file has the same id.
+    pub async fn keep_upload(
+        &self,
+        tenant: &TenantId,
+        about: &Value,
+        content: Bytes,
+        mark: &str,
+    ) -> Result<String, Failure> {
+        let request =
+            read(about).map_err(|issues| Failure::Refused(Refused::Invalid { what: Part::Request, issues }))?;
+        let unique = hex::encode(&Sha256::digest(mark)[..10]);
+        let upload = Upload { ulid: unique, bytes: content.len() as u64, ..request };
+        let id = upload.id();
+        self.ports.blobs.put(&BlobKey::of_upload(tenant, &id), content, &upload.media_type).await?;
+        Ok(id)
     }
 }
 

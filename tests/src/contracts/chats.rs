@@ -1,7 +1,8 @@
 //! `Links`, `Inbox` and `Rooms`.
 
-use convoke_app::ports::{Button, Claimed, Link, LinkCode, Linked, Requester, Saved, Standing, UpdateId, WhoMay};
+use convoke_app::ports::{Button, Claimed, Link, LinkCode, Linked, Requester, Saved, Standing, UpdateId, WhoMay, Wish};
 use convoke_domain::chat::{Bot, ChatId, RealmId};
+use convoke_domain::money::MicroUsd;
 use convoke_domain::room::{Dead, Room};
 
 use super::Table;
@@ -99,7 +100,15 @@ pub async fn a_link_moves_with_its_group(table: &impl Table) {
 /// A token stands for what it was made for, whoever puts it again.
 pub async fn buttons_are_kept(table: &impl Table) {
     let key = job("acme", 1);
-    let button = Button { v: 1, key, chat: chat("tg_-5_7"), review: Some("approve@2".into()), expires_s: NOW_S + 9 };
+    let wish = Wish { prompt: "Add tests\nfor \u{e9}".into(), budget: Some(MicroUsd::from_usd(2)) };
+    let button = Button {
+        v: 1,
+        key,
+        chat: chat("tg_-5_7"),
+        review: Some("approve@2".into()),
+        wish: Some(wish),
+        expires_s: NOW_S + 9,
+    };
     assert_eq!(table.button("h").await.expect("up"), None);
     table.put_button("h", &button).await.expect("up");
     table.put_button("h", &Button { review: None, ..button.clone() }).await.expect("up");

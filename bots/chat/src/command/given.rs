@@ -112,7 +112,7 @@ impl Values {
 }
 
 /// States that a list can be asked for.
-pub(super) const STATES: [JobStatus; 6] = [
+pub const STATES: [JobStatus; 6] = [
     JobStatus::Queued,
     JobStatus::Working,
     JobStatus::AwaitingReview,
@@ -135,7 +135,7 @@ pub(super) fn command(spec: &'static Spec, given: Vec<Given>) -> Result<Command,
         Verb::List => Command::List { status: values.status()? },
         Verb::Cancel => Command::Cancel { job: values.parsed("job")? },
         Verb::Retry => Command::Retry { job: values.parsed("job")?, budget: values.money()? },
-        Verb::Artifacts => Command::Artifacts { job: values.parsed("job")? },
+        Verb::Artifacts => Command::Artifacts { job: values.parsed("job")?, path: values.text("path") },
         Verb::Cost => Command::Cost { job: values.parsed("job")? },
         Verb::FollowUp => Command::FollowUp(FollowUp {
             job: values.parsed("job")?,

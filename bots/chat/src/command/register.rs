@@ -58,13 +58,13 @@ fn option(option: &Opt) -> Value {
             value["autocomplete"] = true.into();
             value["max_length"] = FLOW_CHARS_MAX.into();
         }
-        Kind::Job | Kind::Schedule => value["autocomplete"] = true.into(),
+        Kind::Job | Kind::Schedule | Kind::When | Kind::Zone => value["autocomplete"] = true.into(),
         Kind::Prompt => value["max_length"] = PROMPT_CHARS_MAX.into(),
         Kind::Status => {
             let choices = STATES.map(|status| json!({"name": words::state(status), "value": status.as_str()}));
             value["choices"] = choices.to_vec().into();
         }
-        Kind::Money | Kind::File | Kind::When | Kind::Zone | Kind::Code => {}
+        Kind::Money | Kind::File | Kind::Code | Kind::Path => {}
     }
     value
 }

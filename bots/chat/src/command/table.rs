@@ -94,6 +94,8 @@ pub enum Kind {
     Schedule,
     /// A one-time code.
     Code,
+    /// A file of a job's, by its path.
+    Path,
 }
 
 /// Where an option stands in what is typed on Telegram.
@@ -128,6 +130,7 @@ const FLOW: Opt = opt("flow", "Which flow works on it; software where it is left
 const PROMPT: Opt = opt("prompt", "What you want, in your words; left out, you are asked", Kind::Prompt, Place::Rest);
 const BUDGET: Opt = opt("budget", "Most that it may cost, in US dollars, such as 1.50", Kind::Money, Place::Flag);
 const JOB: Opt = opt("job", "Which job: its id, or the end of it", Kind::Job, Place::Word);
+const PATH: Opt = opt("path", "One file alone, such as src/main.py", Kind::Path, Place::Rest);
 const SCHEDULE: Opt = must("schedule", "Which schedule: its id, or the end of it", Kind::Schedule, Place::Word);
 
 const RUN: &[Opt] = &[
@@ -171,7 +174,7 @@ pub const COMMANDS: &[Spec] = &[
         "Try a failed or cancelled job again; what was done isn't done twice",
         &[JOB, BUDGET],
     ),
-    Spec { also: &["files"], ..spec(Verb::Artifacts, &["artifacts"], "The files that a job has made", &[JOB]) },
+    Spec { also: &["files"], ..spec(Verb::Artifacts, &["artifacts"], "The files that a job has made", &[JOB, PATH]) },
     spec(Verb::Cost, &["cost"], "What a job cost, or the latest jobs together", &[JOB]),
     Spec {
         telegram: &["followup"],
@@ -194,7 +197,7 @@ pub const COMMANDS: &[Spec] = &[
     spec(
         Verb::Link,
         &["link"],
-        "Connect this chat, with a code that `convoke link` prints",
+        "Connect this chat, with a code that “convoke link” prints",
         &[opt("code", "The code", Kind::Code, Place::Word)],
     ),
     spec(Verb::Unlink, &["unlink"], "Disconnect this chat", &[]),

@@ -102,8 +102,12 @@ fn positional<'text>(
         return Ok(rest);
     }
     let (word, rest) = next_word(text);
-    // A follow-up may leave its job out: then its first word is no id, but the beginning of what is wanted.
-    let is_left_out = spec.verb == Verb::FollowUp && !looks_like_a_job(word);
+    // A job may be left out where more follows: then the first word is no id, but the beginning of that.
+    let is_left_out = match spec.verb {
+        Verb::FollowUp => !looks_like_a_job(word),
+        Verb::Artifacts => word.contains(['.', '/']),
+        _ => false,
+    };
     if is_left_out {
         return Ok(text);
     }

@@ -74,7 +74,10 @@ fn jobs_are_named_by_their_ids_or_the_ends_of_them() {
         heard("/retry W9YBC --budget 3"),
         Command::Retry { job: Some(name("W9YBC")), budget: Some(MicroUsd::from_usd(3)) }
     );
-    assert_eq!(heard("/files W9YBC"), Command::Artifacts { job: Some(name("W9YBC")) });
+    assert_eq!(heard("/files W9YBC"), Command::Artifacts { job: Some(name("W9YBC")), path: None });
+    let readme = || Some("docs/README.md".to_owned());
+    assert_eq!(heard("/files docs/README.md"), Command::Artifacts { job: None, path: readme() });
+    assert_eq!(heard("/files w9ybc docs/README.md"), Command::Artifacts { job: Some(name("W9YBC")), path: readme() });
     assert_eq!(heard("/cost"), Command::Cost { job: None });
     assert_eq!(heard("/jobs awaiting review"), heard("/list awaiting_review"));
     let id: JobId = JOB.parse().expect("an id");

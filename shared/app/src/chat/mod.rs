@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::platform::Platform;
-use crate::ports::{Button, Claimed, Link, Saved, UpdateId, WhoMay};
+use crate::ports::{Button, Claimed, Link, Saved, UpdateId, WhoMay, Wish};
 use crate::webhooks::RACES_MAX;
 use crate::work::WorkError;
 
@@ -121,9 +121,23 @@ impl Platform {
     /// A token for a button: 20 characters of base64url that stand for a job, or a review of it, for [`BUTTON_TTL_S`]. Who
     /// may press it is asked when it is pressed.
     pub async fn new_button(&self, key: &JobKey, chat: &ChatId, review: Option<&str>) -> Result<String, Failure> {
+        self.keep_button((key, chat), review.map(ToOwned::to_owned), None).await
+    }
+
+    /// The same for buttons that ask what to do with a wish while the job still runs.
+    pub async fn new_wish(&self, key: &JobKey, chat: &ChatId, wish: Wish) -> Result<String, Failure> {
+        self.keep_button((key, chat), None, Some(wish)).await
+    }
+
+    async fn keep_button(
+        &self,
+        (key, chat): (&JobKey, &ChatId),
+        review: Option<String>,
+        wish: Option<Wish>,
+    ) -> Result<String, Failure> {
         let token = URL_SAFE_NO_PAD.encode(&self.ports.env.secret()[..TOKEN_BYTES]);
         let expires_s = self.ports.env.now_ms() / 1_000 + BUTTON_TTL_S;
-        let button = Button { v: 1, key: key.clone(), chat: *chat, review: review.map(ToOwned::to_owned), expires_s };
+        let button = Button { v: 1, key: key.clone(), chat: *chat, review, wish, expires_s };
         self.ports.inbox.put_button(&hashed(&token), &button).await?;
         Ok(token)
     }

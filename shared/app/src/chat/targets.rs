@@ -1,19 +1,60 @@
 //! Chats that a submission's `notify` names.
 
+use std::collections::BTreeMap;
+
 use convoke_api::flow::FlowIssue;
 use convoke_api::request::NotifyTarget;
 use convoke_domain::chat::{ChatId, RealmId};
-use convoke_domain::ids::{TargetId, TenantId};
+use convoke_domain::ids::{JobKey, TargetId, TenantId};
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
+use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::{ALL_EVENTS, PortError, Target, Wanted};
+use crate::work::JobOutline;
+
+/// Jobs that are looked up side by side.
+const SIDE_BY_SIDE: usize = 25;
 
 impl Platform {
     /// Whether the chat is in what is linked to this tenant.
     pub(crate) async fn chat_is_linked(&self, tenant: &TenantId, chat: &ChatId) -> Result<bool, PortError> {
         let Some(realm) = self.realm_of(tenant, chat).await? else { return Ok(false) };
         Ok(self.ports.links.link(&realm).await?.is_some_and(|link| link.tenant == *tenant))
+    }
+
+    /// Which of these jobs are told of in a realm, in their order: where they were asked for, or are to be shown. A job
+    /// that there isn't is told of nowhere.
+    pub async fn told_in(&self, keys: &[JobKey], realm: &RealmId) -> Result<Vec<bool>, Failure> {
+        let mut realms: BTreeMap<ChatId, Option<RealmId>> = BTreeMap::new();
+        let mut told = Vec::with_capacity(keys.len());
+        for page in keys.chunks(SIDE_BY_SIDE) {
+            for outline in try_join_all(page.iter().map(|key| self.job_outline(key))).await? {
+                let mut is_told = false;
+                for (tenant, chat) in outline.iter().flat_map(|outline| chats_of(outline)) {
+                    let of_chat = match realms.get(&chat) {
+                        Some(known) => *known,
+                        None => self.realm_of(tenant, &chat).await?,
+                    };
+                    realms.insert(chat, of_chat);
+                    is_told |= of_chat == Some(*realm);
+                }
+                told.push(is_told);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether a submission's body tells a chat of that realm.
+    pub async fn tells_in(&self, tenant: &TenantId, body: &Value, realm: &RealmId) -> Result<bool, Failure> {
+        let targets = body.get("notify").and_then(Value::as_array);
+        for chat in targets.into_iter().flatten().filter_map(chat_of) {
+            if self.realm_of(tenant, &chat).await? == Some(*realm) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The realm of a chat, as far as the tenant knows it.
@@ -23,6 +64,13 @@ impl Platform {
             None => Ok(self.ports.rooms.standing(tenant, &chat.room()).await?.room.map(|room| room.realm)),
         }
     }
+}
+
+fn chats_of(outline: &JobOutline) -> impl Iterator<Item = (&TenantId, ChatId)> {
+    outline.definition.targets.iter().filter_map(|target| match &target.id {
+        TargetId::Chat(chat) => Some((&outline.key.tenant, *chat)),
+        TargetId::Webhook(_) => None,
+    })
 }
 
 /// The chat that an entry of `notify` names; `None` where it names something else, or nothing that can be.

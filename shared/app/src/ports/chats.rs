@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use convoke_domain::chat::{Bot, ChatId, PersonId, RealmId};
 use convoke_domain::ids::{JobId, JobKey, TenantId};
+use convoke_domain::money::MicroUsd;
 use convoke_domain::room::Room;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,16 @@ pub trait Links: Send + Sync {
     async fn move_link(&self, link: &Link, from: &RealmId) -> Result<bool, PortError>;
 }
 
+/// What somebody wants done next, while a job still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// In their words.
+    pub prompt: String,
+    /// The cap, where they named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<MicroUsd>,
+}
+
 /// What the token of a button stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
@@ -113,6 +124,9 @@ pub struct Button {
     /// The review that it decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<String>,
+    /// What is wanted of a job that is to follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
     /// Unix seconds after which it stands for nothing.
     pub expires_s: u64,
 }

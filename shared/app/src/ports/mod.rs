@@ -20,7 +20,9 @@ pub use chat_host::{
     Attachment, CardNotice, ChatError, ChatHost, ChatHosts, DIGEST_MAX, EndNotice, FilesMax, Form, Notice,
     PostedMessage, Rendered, ReviewNotice,
 };
-pub use chats::{Button, Claimed, Inbox, Link, LinkCode, Linked, Links, Requester, Rooms, Standing, UpdateId, WhoMay};
+pub use chats::{
+    Button, Claimed, Inbox, Link, LinkCode, Linked, Links, Requester, Rooms, Standing, UpdateId, WhoMay, Wish,
+};
 pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryRing};
 pub use env::Env;
 pub use outbound::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};

@@ -12,7 +12,7 @@ use crate::base::{BASE_BYTES_MAX, BASE_FILES_MAX, BASE_TEXTS_BYTES_MAX, Base, Ba
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::tools::FILE_BYTES_MAX;
 use crate::platform::Platform;
-use crate::ports::{BlobKey, FileRef, JobHead, Requester};
+use crate::ports::{BlobKey, FileRef, JobHead, Requester, Wish};
 use crate::work::{JobFlow, WorkError, load_value};
 
 /// Fields of a follow-up.
@@ -71,21 +71,25 @@ impl Platform {
         self.go_on_from(earlier, body, (repeat, Origin::Chat(requester))).await
     }
 
-    /// Submits what an earlier job was asked for once more, as a new job that keeps nothing of it. `prompt` is added to the
-    /// earlier prompt. Whoever is told now is named by `notify`. Idempotent by `repeat`.
+    /// Submits what an earlier job was asked for once more, as a new job that keeps nothing of it. A wish is added to the
+    /// earlier prompt, and says the cap where it names one. Whoever is told now is named by `notify`. Idempotent by
+    /// `repeat`.
     pub async fn run_again_from_chat(
         &self,
         earlier: &JobKey,
-        (prompt, notify): (Option<&str>, &Value),
+        (wish, notify): (Option<&Wish>, &Value),
         repeat: Option<&IdempotencyKey>,
         requester: Requester,
     ) -> Result<Answered, Failure> {
         let (head, flow) = self.earlier(earlier).await?;
         let mut input = plain_input(&flow);
-        if let (Some(more), Some(Value::String(asked))) = (prompt, input.get_mut("prompt")) {
-            *asked = format!("{}\n\n{}", asked.trim_end(), more.trim());
+        if let (Some(wish), Some(Value::String(asked))) = (wish, input.get_mut("prompt")) {
+            *asked = format!("{}\n\n{}", asked.trim_end(), wish.prompt.trim());
         }
         let mut body = self.body_of(earlier, &head, &flow, input).await?;
+        if let Some(usd) = wish.and_then(|wish| wish.budget) {
+            body["budget"] = json!({"usd": usd.to_string()});
+        }
         body["notify"] = notify.clone();
         let base = Earlier::of(&flow);
         let about = format!("again {}", earlier.job);

@@ -1,0 +1,405 @@
+//! A desk over the fakes, people who talk to it, and what they see.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use convoke_app::model::{
+    ChatModel, DeltaSink, Finish, Message, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
+    Usage,
+};
+use convoke_app::platform::{Limits, Platform, Ports};
+use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PortError, PresignedUrl, Requester, WhoMay};
+use convoke_app::work::Until;
+use convoke_chat::button::{Action, Ask, Press};
+use convoke_chat::command::{Attached, Hearing, parse};
+use convoke_chat::page::Page;
+use convoke_chat::reply::{Audience, Question, Reply};
+use convoke_chat::{discord, telegram};
+use convoke_desk::{Attachments, Caller, Desk, Front};
+use convoke_domain::chat::Bot;
+use convoke_domain::ids::{JobId, JobKey, TenantId};
+use convoke_domain::money::{MicroUsd, Price};
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
+use serde_json::{Value, json};
+
+/// 2026-11-21 15:00 UTC.
+const NOW_MS: u64 = 1_795_273_200_000;
+const VISIBILITY_MS: u64 = 60_000;
+
+/// A model that writes what it is asked for, or can't.
+struct Writer(ModelProfile);
+
+#[async_trait]
+impl ChatModel for Writer {
+    fn profile(&self) -> &ModelProfile {
+        &self.0
+    }
+
+    async fn complete(&self, request: &ModelRequest, _: Option<&DeltaSink>) -> Result<ModelAnswer, ModelError> {
+        let Some(Message::User { text }) = request.messages.last() else {
+            return Err(ModelError::Refused { detail: "no question".into() });
+        };
+        if text.contains("impossible") {
+            return Err(ModelError::Refused { detail: "the key is wrong".into() });
+        }
+        let size = if text.contains("a long poem") { 9 * 1_024 * 1_024 } else { 12 };
+        let usage = Usage { input_tokens: 1_000, output_tokens: 100, reported_usd: None };
+        Ok(ModelAnswer { text: "x".repeat(size), tool_calls: Vec::new(), finish: Finish::Stop, usage })
+    }
+}
+
+struct One(Arc<Writer>);
+
+impl Models for One {
+    fn model(&self, _name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
+        Ok(Arc::clone(&self.0) as _)
+    }
+
+    fn default_model(&self) -> &'static str {
+        "test/writer"
+    }
+}
+
+/// Objects whose presigned URLs begin as an installation's do.
+struct Hosted {
+    inner: FakeBlobs,
+    origin: &'static str,
+}
+
+#[async_trait]
+impl Blobs for Hosted {
+    async fn put(&self, key: &BlobKey, bytes: Bytes, media_type: &str) -> Result<(), PortError> {
+        self.inner.put(key, bytes, media_type).await
+    }
+
+    async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, PortError> {
+        self.inner.get(key).await
+    }
+
+    async fn copy(&self, from: &BlobKey, to: &BlobKey) -> Result<bool, PortError> {
+        self.inner.copy(from, to).await
+    }
+
+    async fn presign_get(
+        &self,
+        key: &BlobKey,
+        file_name: &str,
+        media_type: &str,
+        ttl: Duration,
+    ) -> Result<PresignedUrl, PortError> {
+        let presigned = self.inner.presign_get(key, file_name, media_type, ttl).await?;
+        Ok(PresignedUrl { url: format!("{}/{file_name}?signature=s", self.origin), ..presigned })
+    }
+
+    async fn presign_put(
+        &self,
+        key: &BlobKey,
+        bytes: u64,
+        media_type: &str,
+        ttl: Duration,
+    ) -> Result<PresignedUrl, PortError> {
+        self.inner.presign_put(key, bytes, media_type, ttl).await
+    }
+}
+
+/// What comes with messages: their source is what is in them.
+struct Echo;
+
+#[async_trait]
+impl Attachments for Echo {
+    async fn fetch(&self, file: &Attached) -> Result<Bytes, String> {
+        if file.bytes > 10 { Err("it is larger than 10 MiB".to_owned()) } else { Ok(file.source.clone().into()) }
+    }
+}
+
+/// A file that comes with a message.
+pub fn attached(name: &str, content: &str) -> Attached {
+    Attached { name: name.to_owned(), media_type: Some("text/plain".to_owned()), bytes: 5, source: content.to_owned() }
+}
+
+/// The people of a chat and the desk, and what was said so far.
+pub struct Talk {
+    pub env: FakeEnv,
+    pub queue: FakeQueue,
+    pub platform: Platform,
+    desk: Desk,
+    bot: Bot,
+    updates: u32,
+    last: Option<Page>,
+    question: Option<Question>,
+    /// All that was said.
+    pub said: String,
+}
+
+/// Somebody in the group; in direct messages there is only Ann.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// An admin.
+    Ann,
+    /// A member.
+    Bob,
+    /// Ann, in direct messages.
+    AnnAlone,
+}
+
+impl Talk {
+    /// A chat that isn't linked, on an installation that the world can reach.
+    pub fn new(bot: Bot) -> Self {
+        Self::at(bot, "https://files.example.com")
+    }
+
+    /// The same; files are to be had there.
+    pub fn at(bot: Bot, origin: &'static str) -> Self {
+        let env = FakeEnv::new(NOW_MS, 7);
+        let faults = Faults::default();
+        let table = FakeTable::new(faults.clone());
+        let queue = FakeQueue::new(env.clone(), faults.clone());
+        let price = Price { input_per_mtok: MicroUsd(2_000_000), output_per_mtok: MicroUsd(8_000_000) };
+        let profile = ModelProfile {
+            name: "test/writer".into(),
+            context_tokens: 100_000,
+            output_tokens_max: 1_000,
+            capable: true,
+            price: Some(price),
+        };
+        let ports = Ports {
+            groups: Arc::new(table.clone()),
+            steps: Arc::new(table.clone()),
+            jobs: Arc::new(table.clone()),
+            sweeps: Arc::new(table.clone()),
+            keys: Arc::new(table.clone()),
+            schedules: Arc::new(table.clone()),
+            events: Arc::new(table.clone()),
+            webhooks: Arc::new(table.clone()),
+            deliveries: Arc::new(table.clone()),
+            links: Arc::new(table.clone()),
+            inbox: Arc::new(table.clone()),
+            rooms: Arc::new(table),
+            bells: Arc::new(queue.clone()),
+            delivery_bells: Arc::new(queue.clone()),
+            outbound: Arc::new(FakeOutbound::default()),
+            chat_hosts: ChatHosts::default(),
+            blobs: Arc::new(Hosted { inner: FakeBlobs::new(env.clone(), faults), origin }),
+            models: Arc::new(One(Arc::new(Writer(profile)))),
+            env: Arc::new(env.clone()),
+        };
+        let platform = Platform::new(ports, Limits::default(), convoke_tools::compiler());
+        let desk = Desk::new(platform.clone(), Arc::new(Echo));
+        Self { env, queue, platform, desk, bot, updates: 100, last: None, question: None, said: String::new() }
+    }
+
+    /// A chat that everybody in it may use.
+    pub async fn linked(bot: Bot) -> Self {
+        let mut talk = Self::new(bot);
+        talk.link(Who::Ann, WhoMay::Everybody).await;
+        talk
+    }
+
+    pub async fn link(&mut self, who: Who, who_may: WhoMay) {
+        let code = self.platform.new_link_code(&acme(), who_may).await.expect("a code");
+        let caller = self.caller(who);
+        let reply = self.desk.command(&caller, Ok(convoke_chat::command::Command::Link { code: Some(code) })).await;
+        assert!(matches!(reply, Reply::Say { audience: Audience::Everybody, .. }), "{reply:?}");
+    }
+
+    pub fn caller(&mut self, who: Who) -> Caller {
+        self.updates += 1;
+        let id = if who == Who::Bob { 8 } else { 7 };
+        let (person, chat, realm) = match (self.bot, who) {
+            (Bot::Discord, Who::AnnAlone) => ("dcu_", "dc_70".to_owned(), "dcu_7".to_owned()),
+            (Bot::Discord, _) => ("dcu_", "dc_55".to_owned(), "dcg_5".to_owned()),
+            (Bot::Telegram, Who::AnnAlone) => ("tgu_", "tg_7".to_owned(), "tgu_7".to_owned()),
+            (Bot::Telegram, _) => ("tgu_", "tg_-5".to_owned(), "tgg_-5".to_owned()),
+        };
+        Caller {
+            person: format!("{person}{id}").parse().expect("a person"),
+            name: if who == Who::Bob { "Bob".to_owned() } else { "Ann".to_owned() },
+            chat: chat.parse().expect("a chat"),
+            realm: realm.parse().expect("a realm"),
+            is_admin: who != Who::Bob,
+            update: self.updates.to_string(),
+        }
+    }
+
+    /// Says that something happens which nobody types.
+    pub fn note(&mut self, text: &str) {
+        let _ = writeln!(self.said, "({text})\n");
+    }
+
+    pub async fn say(&mut self, who: Who, text: &str) {
+        self.say_with(who, text, Vec::new()).await;
+    }
+
+    pub async fn say_with(&mut self, who: Who, text: &str, files: Vec<Attached>) {
+        let caller = self.caller(who);
+        self.say_as(&caller, text, files).await;
+    }
+
+    /// A message of that very update.
+    pub async fn say_as(&mut self, caller: &Caller, text: &str, files: Vec<Attached>) {
+        let here = Hearing { bot: "crew_bot", is_private: true, flows: Desk::flows() };
+        let _ = writeln!(self.said, "{}> {text}", caller.name);
+        for file in &files {
+            let _ = writeln!(self.said, "     with {}", file.name);
+        }
+        let command = parse(text, files, &here).expect("a command");
+        let reply = self.desk.command(caller, command).await;
+        self.hear(reply);
+    }
+
+    /// Presses a button of the last message.
+    pub async fn press(&mut self, who: Who, action: Action) {
+        let buttons = self.last.iter().flat_map(|page| page.buttons.iter().flatten());
+        let press = buttons.map(|button| &button.press).find(|press| press.action == action).expect("a button").clone();
+        self.press_this(who, press).await;
+    }
+
+    pub async fn press_this(&mut self, who: Who, press: Press) {
+        let caller = self.caller(who);
+        let _ = writeln!(self.said, "{}> [{}]", caller.name, convoke_chat::words::label(press.action));
+        let reply = self.desk.press(&caller, press).await;
+        self.hear(reply);
+    }
+
+    /// Types what was asked for.
+    pub async fn answer(&mut self, who: Who, text: &str) {
+        let ask: Ask = self.question.take().expect("a question").ask;
+        let caller = self.caller(who);
+        let _ = writeln!(self.said, "{}> … {text}", caller.name);
+        let reply = self.desk.typed(&caller, ask, text.to_owned()).await;
+        self.hear(reply);
+    }
+
+    pub async fn offered(&mut self, who: Who, path: &[&str], option: &str, typed: &str) -> Vec<String> {
+        let caller = self.caller(who);
+        let offers = self.desk.complete(&caller, path, option, typed).await;
+        offers.into_iter().map(|offer| offer.name).collect()
+    }
+
+    fn hear(&mut self, reply: Reply) {
+        let mut said = String::new();
+        match reply {
+            Reply::Say { page, audience, files } => {
+                let to = if audience == Audience::Asker { " (to whoever asked)" } else { "" };
+                let _ = writeln!(said, "bot{to}>\n{}", self.shown(&page));
+                for file in files {
+                    let _ = writeln!(said, "  with {} ({}, {} bytes)", file.name, file.media_type, file.bytes.len());
+                }
+                self.last = Some(page);
+            }
+            Reply::Update { page } => {
+                let _ = writeln!(said, "bot, in place of that message>\n{}", self.shown(&page));
+                self.last = Some(page);
+            }
+            Reply::Ask(question) => {
+                let _ = writeln!(said, "bot asks> {} | {} | {}", question.title, question.label, question.placeholder);
+                self.question = Some(question);
+            }
+            Reply::Quiet => said.push_str("bot says nothing\n"),
+        }
+        let _ = writeln!(self.said, "{said}");
+    }
+
+    /// As the platform of this talk shows it.
+    fn shown(&self, page: &Page) -> String {
+        let text = match self.bot {
+            Bot::Discord => {
+                let message = discord::message(page);
+                format!("{}\n{}", message.embeds[0].title, message.embeds[0].description)
+            }
+            Bot::Telegram => {
+                let message = serde_json::to_value(telegram::message(page)).expect("JSON");
+                message["text"].as_str().expect("a text").to_owned()
+            }
+        };
+        let mut shown: String = text.trim_end().lines().fold(String::new(), |mut shown, line| {
+            let _ = writeln!(shown, "  {line}");
+            shown
+        });
+        for row in &page.buttons {
+            let labels: Vec<String> = row.iter().map(|button| format!("[{}]", button.label)).collect();
+            let _ = writeln!(shown, "  {}", labels.join(" "));
+        }
+        shown.trim_end().to_owned()
+    }
+
+    /// A button of the last message.
+    pub fn button(&self, action: Action) -> Press {
+        let buttons = self.last.iter().flat_map(|page| page.buttons.iter().flatten());
+        buttons.map(|button| &button.press).find(|press| press.action == action).expect("a button").clone()
+    }
+
+    /// Submits a job of one step that writes a poem, asked for by somebody there.
+    pub async fn poem(&mut self, who: Who, prompt: &str) -> JobKey {
+        let caller = self.caller(who);
+        let notify = match self.bot {
+            Bot::Discord => json!([{"discord": {"channel": caller.chat.to_string().trim_start_matches("dc_")}}]),
+            Bot::Telegram => {
+                let chat: i64 = caller.chat.to_string().trim_start_matches("tg_").parse().expect("a number");
+                json!([{"telegram": {"chat": chat}}])
+            }
+        };
+        self.submit(caller, poem_of(prompt, &notify)).await
+    }
+
+    /// The same, asked for over HTTP: no chat is told.
+    pub async fn poem_from_elsewhere(&mut self, prompt: &str) -> JobKey {
+        let answered = self.platform.submit(&acme(), &poem_of(prompt, &json!([])), None).await.expect("submitted");
+        key(answered.job.id)
+    }
+
+    async fn submit(&self, caller: Caller, body: Value) -> JobKey {
+        self.platform.enter_chat(&caller.chat, &caller.realm).await.expect("entered");
+        let by = Requester { person: caller.person, name: caller.name };
+        let answered = self.platform.submit_from_chat(&acme(), &body, None, by).await.expect("submitted");
+        key(answered.job.id)
+    }
+
+    /// Works on all that is rung, until nothing is.
+    pub async fn work(&self) {
+        for _ in 0..200 {
+            let rung = self.queue.receive(Lane::Steps, 10, VISIBILITY_MS);
+            if rung.is_empty() {
+                return;
+            }
+            for message in rung {
+                let until = Until { deadline_ms: self.env.now_ms() + 900_000 };
+                self.platform.answer(&message.bell, until).await.expect("worked");
+                self.queue.delete(message.id);
+            }
+            self.env.wind(1_000);
+        }
+        panic!("it doesn't end");
+    }
+}
+
+fn poem_of(prompt: &str, notify: &Value) -> Value {
+    json!({
+        "flow": {
+            "name": "poem",
+            "input": {
+                "type": "object",
+                "properties": {"prompt": {"type": "string"}, "files": {"type": "array", "default": []}},
+                "required": ["prompt"]
+            },
+            "nodes": [{"id": "write", "kind": "agent", "agent": {
+                "role": "Poet", "goal": "Short texts", "backstory": "You wrote for newspapers."
+            }, "task": {
+                "description": "Write {{ input.prompt }}", "expected_output": "A poem", "output_file": "poem.md"
+            }}]
+        },
+        "input": {"prompt": prompt},
+        "notify": notify,
+    })
+}
+
+fn key(job: JobId) -> JobKey {
+    JobKey { tenant: acme(), job }
+}
+
+pub fn acme() -> TenantId {
+    "acme".parse().expect("a tenant")
+}
