@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use convoke::bots::Bots;
 use convoke::local::{Duty, Local, LocalOptions};
 use convoke_api::money::Amount;
 use convoke_app::platform::Platform;
@@ -61,11 +62,21 @@ impl Served {
         Self::with(script, &[]).await
     }
 
+    /// The same with bots that listen.
+    pub async fn with_bots(script: impl Script, bots: Bots) -> Self {
+        Self::whole(script, &[], bots).await
+    }
+
     /// The same with settings beside those that name the model.
     pub async fn with(script: impl Script, more: &[(&str, &str)]) -> Self {
+        Self::whole(script, more, Bots::default()).await
+    }
+
+    async fn whole(script: impl Script, more: &[(&str, &str)], bots: Bots) -> Self {
         let (models, folder) = (ScriptedServer::start(script).await, tempfile::tempdir().expect("a folder"));
         let settings = settings(&models.base_url(), more);
         let options = LocalOptions {
+            bots,
             data_dir: data_dir(&folder),
             cache_dir: folder.path().join("cache"),
             port: 0,

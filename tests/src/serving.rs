@@ -11,6 +11,8 @@ use crate::kills::Blow;
 
 /// Longest time to come up.
 const START_MAX: Duration = Duration::from_secs(30);
+/// What it says before where it listens.
+const SERVES: &str = "Convoke serves ";
 /// Longest time that an orderly end may take.
 const END_MAX: Duration = Duration::from_secs(10);
 
@@ -65,21 +67,25 @@ impl Serving {
     }
 
     /// The process of a command that serves over a data folder.
-    pub async fn of(mut command: Command, data: &Path) -> Self {
+    pub async fn of(command: Command, data: &Path) -> Self {
+        Self::telling(command, data, SERVES).await.0
+    }
+
+    /// The same, and what it says up to the line that has `last` in it.
+    pub async fn telling(mut command: Command, data: &Path, last: &str) -> (Self, Vec<String>) {
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary starts");
         let mut told = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let url = async {
-            loop {
-                let line = told.next_line().await.expect("text").expect("it serves before it ends");
-                if let Some(url) = line.strip_prefix("Convoke serves ") {
-                    return url.to_owned();
-                }
+        let mut lines: Vec<String> = Vec::new();
+        let all = async {
+            while !lines.last().is_some_and(|line| line.contains(last)) {
+                lines.push(told.next_line().await.expect("text").expect("it serves before it ends"));
             }
         };
-        let url = tokio::time::timeout(START_MAX, url).await.expect("it serves in time");
+        tokio::time::timeout(START_MAX, all).await.expect("it serves in time");
+        let url = lines.iter().find_map(|line| line.strip_prefix(SERVES)).expect("it says where").to_owned();
         tokio::spawn(async move { while let Ok(Some(_)) = told.next_line().await {} });
         let key = std::fs::read_to_string(data.join("local.key")).expect("a key");
-        Self { child, address: Address { url, key: key.trim().to_owned() } }
+        (Self { child, address: Address { url, key: key.trim().to_owned() } }, lines)
     }
 
     /// Where it listens.

@@ -29,7 +29,28 @@ pub mod webhook;
 use std::sync::Arc;
 
 use api::{Api, ApiError};
+use axum::Router;
+use convoke_app::platform::Platform;
+use convoke_app::ports::ChatHost;
+use convoke_desk::Desk;
+use convoke_runtime::config::{Mistakes, Strings};
+use files::Files;
+use inbound::Inbound;
 use settings::Settings;
+
+/// Why there is no bot although settings name one. Final until an operator changes them.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] Mistakes),
+    /// There is no token.
+    #[error("TELEGRAM_TOKEN is missing: set it to what BotFather says, or TELEGRAM_TOKEN_PARAMETER to where that is")]
+    NoToken,
+    /// Telegram can't be called.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
 
 /// The Bot API for these settings.
 pub fn api(settings: &Settings) -> Result<Api, ApiError> {
@@ -37,6 +58,24 @@ pub fn api(settings: &Settings) -> Result<Api, ApiError> {
 }
 
 /// The way out to chats for these settings.
-pub fn host(settings: &Settings) -> Result<Arc<dyn convoke_app::ports::ChatHost>, ApiError> {
+pub fn host(settings: &Settings) -> Result<Arc<dyn ChatHost>, ApiError> {
     Ok(Arc::new(send::Telegram::new(api(settings)?)))
+}
+
+/// The way out to Telegram; `None` where there is no token.
+pub fn chat_host(strings: &dyn Strings) -> Result<Option<Arc<dyn ChatHost>>, StartError> {
+    Ok(Settings::read(strings)?.as_ref().map(host).transpose()?)
+}
+
+/// The handler of updates, over these use cases.
+pub fn inbound(platform: Platform, api: &Api) -> Inbound {
+    let desk = Desk::new(platform.clone(), Arc::new(Files::new(api.clone())));
+    Inbound::new(platform, Arc::new(desk), api.clone())
+}
+
+/// The routes of the webhook, which takes updates that come with the secret of these settings.
+pub fn router(platform: Platform, strings: &dyn Strings) -> Result<Router, StartError> {
+    let settings = Settings::read(strings)?.ok_or(StartError::NoToken)?;
+    let inbound = inbound(platform.clone(), &api(&settings)?);
+    Ok(webhook::router(inbound, settings.secret, platform))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the host of one machine has that machine's clock and randomness")]
 
+pub mod bots;
 pub mod cli;
 pub mod host;
 mod ids;

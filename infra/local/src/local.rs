@@ -21,6 +21,7 @@ use convoke_runtime::telemetry;
 use convoke_runtime::{Clients, platform};
 use tokio::runtime::Handle;
 
+use crate::bots::{BotError, Bots, Listening};
 use crate::host::{
     Function, Host, HostBuilder, HostError, HttpOptions, QueueSource, Route, RouteError, Schedule, StreamSource,
 };
@@ -90,6 +91,9 @@ pub enum LocalError {
     /// A job asks for a model that isn't set up.
     #[error(transparent)]
     Model(#[from] ModelNameError),
+    /// A bot can't start.
+    #[error(transparent)]
+    Bot(#[from] BotError),
 }
 
 /// How to start.
@@ -108,6 +112,8 @@ pub struct LocalOptions<'a> {
     pub progress: ProgressSink,
     /// Whether jobs are worked on.
     pub duty: Duty,
+    /// Bots that listen while jobs are worked on.
+    pub bots: Bots,
 }
 
 /// What an installation does beside answering requests.
@@ -129,6 +135,8 @@ pub struct Local {
     pub model: String,
     /// The use cases, for what the API doesn't offer.
     pub platform: Platform,
+    /// The bots that listen.
+    pub bots: Listening,
     stack: Stack,
     host: Host,
 }
@@ -150,6 +158,7 @@ impl Local {
         let behind = (limits(options.strings)?, convoke_tools::compiler());
         let mut platform = platform(connected, &stores, Arc::new(registry), behind);
         platform.ports.outbound = Arc::new(GuardedOutbound::new(allowed(options.strings)?));
+        platform.ports.chat_hosts = options.bots.hosts()?;
         let observer: Arc<dyn Observer> = Arc::new(meters.clone());
         platform.ports = observed(platform.ports, &observer);
         let routes = routes()?.into_iter().chain([Route::new("GET /metrics", "metrics")?]).collect();
@@ -166,15 +175,21 @@ impl Local {
         let host = host.start(&stack, &clients).await?;
         let url = host.url().unwrap_or_default();
         let key = owner_key(&platform, &options.data_dir).await?;
+        let bots = match options.duty {
+            Duty::Answer => Listening::default(),
+            Duty::Work => options.bots.listen(&platform).await?,
+        };
         write(&options.data_dir.join(SERVE_FILE), &serde_json::json!({ "url": url }).to_string())?;
         tokio::spawn(telemetry::flush_regularly());
-        Ok(Self { url, key, model, platform, stack, host })
+        Ok(Self { url, key, model, platform, bots, stack, host })
     }
 
     /// Ends in order, within 10 s: nothing more is claimed, answers that come within 6 s are journaled, calls that take
     /// longer are given up. The next start goes on from there.
     pub async fn shutdown(self) {
         let served = self.stack.data_dir().join(SERVE_FILE);
+        // What people do from here on is heard at the next start.
+        self.bots.end().await;
         self.platform.stop_claiming();
         let cut = async {
             tokio::time::sleep(CALLS_GRACE).await;

@@ -41,6 +41,9 @@ pub enum Command {
     /// Makes, lists and deletes keys of the HTTP API.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Sets up bots at their platforms.
+    #[command(subcommand)]
+    Bots(BotsCommand),
     /// Lists models, and fetches the embedded one.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -203,6 +206,12 @@ pub struct ServeArgs {
     /// The model of jobs that name none, `provider/name`.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Is the bot on Telegram whose token is `TELEGRAM_TOKEN`.
+    #[arg(long)]
+    pub telegram: bool,
+    /// Has bots that live elsewhere live here from now on.
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// What to do with jobs.
@@ -387,6 +396,36 @@ pub struct Whose {
     #[arg(long, default_value = "local")]
     pub tenant: String,
     /// The stack of an installation in your AWS account, with your credentials; the data folder's where it is missing.
+    #[arg(long, env = "CONVOKE_STACK", value_name = "NAME")]
+    pub stack: Option<String>,
+}
+
+/// What to do with bots.
+#[derive(Debug, Subcommand)]
+pub enum BotsCommand {
+    /// Where Telegram sends what people do: for an installation that it can reach.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+}
+
+/// What to do with the webhook of the bot on Telegram whose token is `TELEGRAM_TOKEN`.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Has updates sent to an installation, and the commands offered.
+    Set(Place),
+    /// Says where updates go, how many wait, and what last went wrong.
+    Show,
+    /// Has updates kept until `convoke serve --telegram` asks for them.
+    Delete,
+}
+
+/// An installation that platforms can reach.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Its URL, https.
+    #[arg(long, value_name = "URL", conflicts_with = "stack")]
+    pub url: Option<String>,
+    /// Its stack in your AWS account, with your credentials.
     #[arg(long, env = "CONVOKE_STACK", value_name = "NAME")]
     pub stack: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod args;
+pub mod bots;
 pub mod doctor;
 pub mod download;
 pub mod failure;
@@ -82,6 +83,7 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
             exit
         }
         Command::Keys(command) => keys::keys(&settings, command).await,
+        Command::Bots(command) => bots::bots(&settings, command).await,
         Command::Model(command) => models::models(&settings, command).await,
         Command::Doctor => doctor::doctor(&settings).await,
     }
@@ -119,14 +121,16 @@ async fn follow_up(settings: &Settings, args: FollowUpArgs) -> Result<Exit, Fail
 async fn serve(settings: &Settings, args: &ServeArgs) -> Result<Exit, Failure> {
     let port = args.port.or(settings.port()).unwrap_or(PORT);
     let needs = Needs { model: args.model.as_deref(), duty: Duty::Work };
+    let bots = bots::asked_for(settings, args)?;
     let mut stop = std::pin::pin!(stop_signal()?);
     // Weights may take minutes to come.
     let started = tokio::select! {
-        started = session::start(settings, port, needs) => started,
+        started = session::start(settings, port, (needs, bots)) => started,
         () = &mut stop => return Ok(Exit::Done),
     };
     let local = started.map_err(|error| session::failure(settings, needs.model, &error))?;
     greet(settings, &local)?;
+    bots::greet(&local).await?;
     stop.await;
     eprintln!("stopping; jobs go on at the next start");
     local.shutdown().await;

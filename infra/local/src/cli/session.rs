@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::api::Api;
 use super::args::Target;
+use super::bots;
 use super::failure::Failure;
 use super::weights;
+use crate::bots::Bots;
 use crate::host::HostError;
 use crate::local::{Duty, Local, LocalError, LocalOptions, running};
 use crate::settings::Settings;
@@ -54,7 +56,7 @@ impl<'a> Session<'a> {
             if let Some(api) = self.serving().await {
                 return Ok(api);
             }
-            match start(self.settings, 0, needs).await {
+            match start(self.settings, 0, (needs, Bots::default())).await {
                 Ok(local) => {
                     let api = Api::new(&local.url, &local.key);
                     *self.own.lock().await = Some(local);
@@ -92,7 +94,7 @@ impl<'a> Session<'a> {
 }
 
 /// Starts an installation in this process.
-pub async fn start(settings: &Settings, port: u16, needs: Needs<'_>) -> Result<Local, LocalError> {
+pub async fn start(settings: &Settings, port: u16, (needs, bots): (Needs<'_>, Bots)) -> Result<Local, LocalError> {
     let progress = weights::progress();
     let started = Local::start(LocalOptions {
         data_dir: settings.data_dir.clone(),
@@ -102,6 +104,7 @@ pub async fn start(settings: &Settings, port: u16, needs: Needs<'_>) -> Result<L
         strings: settings,
         progress: progress.sink(),
         duty: needs.duty,
+        bots,
     });
     let started = started.await;
     progress.end();
@@ -131,6 +134,7 @@ pub fn failure(settings: &Settings, model: Option<&str>, error: &LocalError) -> 
             Failure::caused(&what, error).hint(hint).usage_exit()
         }
         LocalError::Weights(error) => weights_failure(error),
+        LocalError::Bot(error) => bots::failure(error),
         LocalError::Models(_)
         | LocalError::Meters(_)
         | LocalError::Host(_)

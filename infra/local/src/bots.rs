@@ -1,0 +1,97 @@
+//! The bots of this machine: the ways out to chats, and who listens to what people do there.
+//!
+//! Nobody can call this machine, so bots call their platforms: Telegram is asked for updates. A platform tells one place
+//! alone, so a bot that lives elsewhere isn't taken over by accident.
+
+use convoke_app::platform::Platform;
+use convoke_app::ports::ChatHosts;
+use convoke_telegram::api::{ApiError, CallError};
+use convoke_telegram::polling::{PollError, Standing, poll, prepare};
+use convoke_telegram::settings::Settings as Telegram;
+use convoke_telegram::setup;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Bots that listen.
+#[derive(Clone, Debug, Default)]
+pub struct Bots {
+    /// The one on Telegram.
+    pub telegram: Option<Telegram>,
+    /// What to do about those that live elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// What to do about a bot whose platform tells another place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Leave it there, and don't start.
+    #[default]
+    Leave,
+    /// Have it live here from now on.
+    TakeOver,
+}
+
+/// Why a bot can't start. Final until an operator changes something, but for a platform that can't be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum BotError {
+    /// There is no client for Telegram: our mistake.
+    #[error("the bot on Telegram can't speak")]
+    Client(#[source] ApiError),
+    /// Telegram doesn't know the bot, or can't be reached.
+    #[error("Telegram doesn't say who the bot is")]
+    Unknown(#[source] CallError),
+    /// Telegram tells somebody else, or can't be asked.
+    #[error("the bot on Telegram hears nothing")]
+    Polling(#[source] PollError),
+}
+
+impl Bots {
+    /// The ways out to chats. Nothing is called.
+    pub fn hosts(&self) -> Result<ChatHosts, BotError> {
+        let telegram = self.telegram.as_ref().map(convoke_telegram::host).transpose().map_err(BotError::Client)?;
+        Ok(ChatHosts { telegram, ..ChatHosts::default() })
+    }
+
+    /// Has them listen until [`Listening::end`]. Telegram is asked who its bot is, and offers the commands from now on.
+    pub async fn listen(self, platform: &Platform) -> Result<Listening, BotError> {
+        let mut listening = Listening::default();
+        if let Some(settings) = self.telegram {
+            let api = convoke_telegram::api(&settings).map_err(BotError::Client)?;
+            let me = setup::me(&api).await.map_err(BotError::Unknown)?;
+            let standing = match self.elsewhere {
+                Elsewhere::Leave => Standing::Respect,
+                Elsewhere::TakeOver => Standing::TakeOver,
+            };
+            prepare(&api, standing).await.map_err(BotError::Polling)?;
+            let inbound = convoke_telegram::inbound(platform.clone(), &api);
+            let stop = listening.stop.clone();
+            listening.tasks.spawn(async move {
+                tokio::select! {
+                    never = poll(&api, &inbound) => match never {},
+                    () = stop.cancelled() => {}
+                }
+            });
+            listening.telegram = Some(me.username);
+        }
+        listening.tasks.close();
+        Ok(listening)
+    }
+}
+
+/// Bots that listen.
+#[derive(Debug, Default)]
+pub struct Listening {
+    /// What the one on Telegram is called, without `@`.
+    pub telegram: Option<String>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Listening {
+    /// Has them stop. What is half done is done at the next start: its platform tells it again.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
