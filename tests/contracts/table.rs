@@ -58,6 +58,7 @@ on_all! {
     a_put_loser_gets_the_winners
     chunks_come_back
     concurrent_commits_add_up
+    decisions_are_kept_by_their_marks
     deliveries_are_due_until_they_are_over
     deliveries_begin_with_their_job
     due_jobs_come_by_time
@@ -74,6 +75,7 @@ on_all! {
     keys_are_kept_by_tenant
     many_events_are_appended_whole
     one_of_racing_claims_wins
+    questions_are_put_once
     racing_submissions_make_one_job
     results_are_paged_in_order
     results_are_put_once

@@ -10,6 +10,8 @@ mod control;
 mod events;
 #[path = "http_api/problems.rs"]
 mod problems;
+#[path = "http_api/reviews.rs"]
+mod reviews;
 #[path = "http_api/schedules.rs"]
 mod schedules;
 #[path = "http_api/status.rs"]

@@ -9,7 +9,7 @@ use convoke_domain::group::{Balance, Group};
 use convoke_domain::ids::{GroupId, JobId, JobKey, StepId};
 use convoke_domain::money::Cost;
 use convoke_domain::status::{JobStatus, StopReason};
-use convoke_tests::engine::shapes::Simple;
+use convoke_tests::engine::shapes::{LEFT_MS, Shape, Simple};
 use convoke_tests::fakes::{Changed, FakeTable};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -73,6 +73,13 @@ impl Watch {
                 assert_eq!(new.held(), Cost::ZERO, "{key} ended with money held");
             }
         }
+        if let Some(job) = new.root().filter(|_| new.rests_since_ms().is_some()) {
+            assert_eq!(job.status, JobStatus::AwaitingReview, "{key} rests and is something else");
+            assert!(new.run.values().all(|slot| slot.asked().is_some()), "{key} rests although there is work");
+        }
+        for slot in new.run.values().filter(|slot| slot.asked().is_some()) {
+            assert!(slot.claim.is_none(), "{key}: a review holds a lease");
+        }
         if let (Some(before), Some(after)) = (&old.ending, &new.ending) {
             assert_eq!(before, after, "{key}: the first ending stands");
         }
@@ -95,6 +102,7 @@ impl Watch {
         for (key, ended_ms) in &self.ended_ms {
             let began_ms = world.root(key).root().expect("a root").created_ms;
             let from_ms = began_ms.max(world.calm_at_ms());
+            let bound_ms = bound_ms + review_ms(world, key);
             assert!(*ended_ms <= from_ms + bound_ms, "{key} took {} s more", (ended_ms - from_ms) / 1_000);
         }
     }
@@ -122,6 +130,17 @@ impl Watch {
     }
 }
 
+/// How long people may take at most: where nobody decides, a look of the sweep more than the review's time; where
+/// somebody does, a message's life for each round, and the sweep's longest pause, should what they did get lost.
+fn review_ms(world: &World, key: &JobKey) -> u64 {
+    let plans = world.plan.jobs.iter().enumerate().find(|(index, _)| tenant(*index) == key.tenant);
+    match plans.map(|(_, plan)| plan.shape) {
+        Some(Shape::Reviewed { is_left: true, .. }) => LEFT_MS + 1_000_000,
+        Some(Shape::Reviewed { rounds, .. }) => u64::from(rounds) * (world.plan.visibility_ms + 1_500_000),
+        _ => 0,
+    }
+}
+
 /// What has to hold when everything is over.
 pub fn at_the_end(world: &World) {
     let jobs = told_jobs(world);
@@ -136,6 +155,26 @@ pub fn at_the_end(world: &World) {
         Job { world, key: &world.key_of(job).expect("it exists"), plan: *plan, parent: parent.as_ref() }.check();
     }
     check_endings(world);
+    check_decisions(world);
+}
+
+/// Of each review one person's decision counts, all who ask are told the same, and it is the one that the job went on
+/// with.
+fn check_decisions(world: &World) {
+    let mut counted: BTreeMap<(JobId, String), String> = BTreeMap::new();
+    for told in &world.told {
+        if let Told::Decided { job, review, by } = told {
+            let first = counted.entry((job.clone(), review.clone())).or_insert_with(|| by.clone());
+            assert_eq!(first, by, "{job}: two decisions on {review} count");
+        }
+    }
+    for ((job, review), by) in &counted {
+        let results = world.table.results_of(&world.key_of(job).expect("it exists"));
+        let result = results.iter().find(|record| record.step.to_string() == *review);
+        let Some(Payload::Inline(output)) = result.map(|record| &record.output) else { continue };
+        assert_eq!(output["by"].as_str(), Some(by.as_str()), "{job}: {review} went on with another decision");
+        assert_eq!(output["comment"], json!(format!("{by} says so")));
+    }
 }
 
 /// The jobs that clients know of: which plan each is of, and of which job it is another try.

@@ -19,6 +19,7 @@ use convoke_tests::fakes::FakeEnv;
 use serde_json::json;
 
 use crate::model::{Bedside, Sleep};
+use crate::people;
 use crate::plan::{Funds, JobPlan};
 use crate::world::Done;
 
@@ -29,6 +30,8 @@ pub enum Told {
     Accepted { plan: usize, job: JobId },
     /// The job is being cancelled.
     Cancelling { job: JobId },
+    /// This person's decision on a review of the job counts.
+    Decided { job: JobId, review: String, by: String },
     /// The job is tried again as this one.
     Retried { parent: JobId, job: JobId },
 }
@@ -57,7 +60,7 @@ pub fn of(client: &Client, index: usize, job: JobPlan) -> Vec<Work> {
             Done::Told(told)
         }) as Work
     };
-    (0..job.submissions).map(work).collect()
+    (0..job.submissions).map(work).chain(people::of(client, index, job)).collect()
 }
 
 /// Each job has a tenant of its own, and its name is its input.
@@ -176,7 +179,7 @@ impl Client {
         }
     }
 
-    async fn wait(&self, ms: u64) {
+    pub async fn wait(&self, ms: u64) {
         Sleep::new(&self.env, &self.bedside, self.env.now_ms() + ms).await;
     }
 }

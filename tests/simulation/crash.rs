@@ -1,4 +1,4 @@
-//! Every single crash point of a job of five steps, and every ordered pair: a call of a port fails before it is applied,
+//! Every single crash point of a job of five steps, and of jobs that ask people; every ordered pair of the first: a call of a port fails before it is applied,
 //! or after, or its answer is lost; or the process ends there.
 
 use std::sync::Arc;
@@ -24,16 +24,18 @@ enum Blow {
 /// As long as the default says.
 const IN_PLACE_MS: u64 = 60_000;
 
+const FIVE: Shape = Shape::Chain(5);
+
 const BLOWS: [Blow; 3] = [Blow::KilledBefore, Blow::AnswerLost, Blow::KilledAfter];
 
-/// A job of five steps whose calls are counted, and go wrong at these.
+/// A job whose calls are counted, and go wrong at these.
 struct Scene {
     world: World,
     calls: Arc<AtomicU64>,
 }
 
 impl Scene {
-    fn new(blows: &[(u64, Blow)], in_place_ms: u64) -> Self {
+    fn new(shape: Shape, blows: &[(u64, Blow)], in_place_ms: u64) -> Self {
         let calls = Arc::new(AtomicU64::new(0));
         let (count, lost): (_, Vec<u64>) = (
             Arc::clone(&calls),
@@ -43,15 +45,15 @@ impl Scene {
             let call = count.fetch_add(1, Ordering::SeqCst);
             if lost.contains(&call) { Fault::AnswerLost } else { Fault::None }
         });
-        let mut plan = Plan::calm(1, Shape::Chain(5));
+        let mut plan = Plan::calm(1, shape);
         plan.calm_after_ms = u64::MAX / 2;
         plan.in_place_ms = in_place_ms;
         Self { world: World::with_faults(plan, faults), calls }
     }
 
     /// Runs to the end, ending all processes at the points that say so; answers how many calls there were.
-    fn play(blows: &[(u64, Blow)], in_place_ms: u64) -> u64 {
-        let Self { mut world, calls } = Self::new(blows, in_place_ms);
+    fn play(shape: Shape, blows: &[(u64, Blow)], in_place_ms: u64) -> u64 {
+        let Self { mut world, calls } = Self::new(shape, blows, in_place_ms);
         world.begin();
         let mut kills: Vec<(u64, Blow)> = blows.iter().filter(|(_, blow)| *blow != Blow::AnswerLost).copied().collect();
         while !world.is_over() {
@@ -72,11 +74,13 @@ impl Scene {
 
 #[test]
 fn every_single_crash_point() {
-    for in_place_ms in [IN_PLACE_MS, 0] {
-        let calls = Scene::play(&[], in_place_ms);
+    let reviewed = Shape::Reviewed { rounds: 2, is_left: false };
+    let left = Shape::Reviewed { rounds: 1, is_left: true };
+    for (shape, in_place_ms) in [(FIVE, IN_PLACE_MS), (FIVE, 0), (reviewed, IN_PLACE_MS), (left, IN_PLACE_MS)] {
+        let calls = Scene::play(shape, &[], in_place_ms);
         for call in 0..calls {
             for blow in BLOWS {
-                Scene::play(&[(call, blow)], in_place_ms);
+                Scene::play(shape, &[(call, blow)], in_place_ms);
             }
         }
     }
@@ -84,13 +88,13 @@ fn every_single_crash_point() {
 
 #[test]
 fn every_ordered_pair_of_crash_points() {
-    let calls = Scene::play(&[], IN_PLACE_MS);
+    let calls = Scene::play(FIVE, &[], IN_PLACE_MS);
     let mut played = 0_u32;
     for first in 0..calls {
         for second in first..calls {
             for (a, b) in BLOWS.into_iter().flat_map(|a| BLOWS.map(|b| (a, b))) {
                 if first < second || (a, b) == (Blow::KilledBefore, Blow::KilledAfter) {
-                    Scene::play(&[(first, a), (second, b)], IN_PLACE_MS);
+                    Scene::play(FIVE, &[(first, a), (second, b)], IN_PLACE_MS);
                     played += 1;
                 }
             }

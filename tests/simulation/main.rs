@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod crash;
 mod model;
+mod people;
 mod plan;
 mod reference;
 mod world;
@@ -21,7 +22,7 @@ use convoke_tests::engine::shapes::Shape;
 use plan::Plan;
 use world::World;
 
-const SHAPES: [Shape; 7] = [
+const SHAPES: [Shape; 9] = [
     Shape::One,
     Shape::Chain(5),
     Shape::Diamond,
@@ -29,6 +30,8 @@ const SHAPES: [Shape; 7] = [
     Shape::Ordered { items: 9 },
     Shape::Loop { rounds: 3 },
     Shape::Branch,
+    Shape::Reviewed { rounds: 3, is_left: false },
+    Shape::Reviewed { rounds: 1, is_left: true },
 ];
 
 /// Seeds where nobody says how many; CI says more.

@@ -94,7 +94,7 @@ impl Plan {
         };
         let is_skewed = dice.below(4) == 0;
         let ahead_ms = (0..3).map(|_| if is_skewed { dice.below(11 * MINUTE_MS) } else { dice.below(50) }).collect();
-        Self {
+        let mut plan = Self {
             seed,
             jobs: (0..=dice.below(3)).map(|_| JobPlan::drawn(&dice)).collect(),
             rates,
@@ -108,7 +108,12 @@ impl Plan {
             // By the seed, so that others stay what they were.
             in_place_ms: if seed % 4 == 2 { 0 } else { MINUTE_MS },
             calm_after_ms: (1 + dice.below(40)) * MINUTE_MS,
+        };
+        // By the seed and after all else, so that others stay what they were.
+        if seed % 5 == 1 {
+            plan.jobs.push(JobPlan::reviewed(&dice));
         }
+        plan
     }
 
     /// A plan in which nothing goes wrong.
@@ -154,6 +159,22 @@ impl JobPlan {
             cancelled_after_ms: one_in(8).then(|| dice.below(3 * MINUTE_MS)),
             deadline_ms: one_in(10).then(|| 10_000 + dice.below(10 * MINUTE_MS)),
             retried: one_in(2),
+        }
+    }
+}
+
+impl JobPlan {
+    /// A job that asks people.
+    fn reviewed(dice: &Dice) -> Self {
+        let rounds = 1 + u32::try_from(dice.below(3)).expect("small");
+        let is_left = dice.below(4) == 0;
+        Self {
+            shape: Shape::Reviewed { rounds: if is_left { 1 } else { rounds }, is_left },
+            funds: Funds::Plenty,
+            submissions: 1,
+            cancelled_after_ms: (dice.below(6) == 0).then(|| dice.below(10 * MINUTE_MS)),
+            deadline_ms: (dice.below(6) == 0).then(|| MINUTE_MS + dice.below(10 * MINUTE_MS)),
+            retried: false,
         }
     }
 }

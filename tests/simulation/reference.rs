@@ -51,6 +51,12 @@ pub fn steps(shape: Shape) -> Vec<(Step, Vec<Step>, Vec<Step>)> {
             let last = knows("z", &[("x", None, rounds), ("y", None, rounds)]);
             (1..=rounds).flat_map(round).chain([last]).collect()
         }
+        Shape::Reviewed { rounds, .. } => {
+            let x = |round: u32| ("x", None, round);
+            let round = |round: u32| (x(round), (1..round).next_back().map(x).into_iter().collect(), Vec::new());
+            let last = knows("z", &[x(rounds)]);
+            (1..=rounds).map(round).chain([last]).collect()
+        }
         Shape::Branch => vec![knows("a", &[]), knows("yes", &[once("if")]), knows("z", &[once("yes"), once("no")])],
     }
 }

@@ -126,6 +126,7 @@ impl World {
             schedules: Arc::new(self.table.clone()),
             events: Arc::new(self.table.clone()),
             webhooks: Arc::new(self.table.clone()),
+            reviews: Arc::new(self.table.clone()),
             deliveries: Arc::new(self.table.clone()),
             links: Arc::new(self.table.clone()),
             inbox: Arc::new(self.table.clone()),

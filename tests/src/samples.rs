@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use convoke_app::ports::{
-    Definition, Idempotency, JobHead, Payload, Progress, SigningSecret, StepRecord, Submission, TurnRecord, Wanted,
-    Webhook,
+    DecidedBy, DecisionRecord, Definition, Idempotency, JobHead, Payload, Progress, SigningSecret, StepRecord,
+    Submission, TurnRecord, Wanted, Webhook,
 };
 use convoke_domain::bits::Bits;
 use convoke_domain::change::{Change, Field, Set, When};
 use convoke_domain::group::{Balance, Ending, Fan, Group, Loan, Order, Root, Scope};
 use convoke_domain::ids::{GroupId, JobId, JobKey, SlotId, StepId, WebhookId};
 use convoke_domain::money::{Cost, MicroUsd};
-use convoke_domain::slot::{At, Claim, Slot, Wait};
+use convoke_domain::review::{Decision, Ruling};
+use convoke_domain::slot::{Asked, At, Claim, Ruled, Slot, Wait};
 use convoke_domain::status::{JobStatus, StopReason};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -54,6 +55,19 @@ pub fn webhook(n: u32) -> Webhook {
     }
 }
 
+/// A person's decision on a review.
+pub fn decision(step: &StepId, mark: &str, decision: Decision) -> DecisionRecord {
+    DecisionRecord {
+        v: 1,
+        step: step.clone(),
+        mark: mark.to_owned(),
+        decision: Some(decision),
+        by: Some(DecidedBy { who: "dcu_42".into(), name: "Ann \u{2014} \"A\"".into() }),
+        comment: "as it is\n".into(),
+        at_ms: NOW_MS,
+    }
+}
+
 /// A cost.
 pub const fn cost(usd: u64, tokens: u64) -> Cost {
     Cost { usd: MicroUsd(usd), tokens }
@@ -78,6 +92,7 @@ pub fn root() -> Group {
             groups: BTreeMap::new(),
             created_ms: NOW_MS,
             deadline_ms: NOW_MS + 3_600_000,
+            rests_since_ms: None,
             due_ms: Some(NOW_MS + 60_000),
             swept_ver: 0,
             pause_ms: 60_000,
@@ -219,14 +234,20 @@ fn any_slot() -> impl Strategy<Value = Slot> {
     let at = (0..10_000_u32, 1..9_u32, 0..16_u8).prop_map(|(item, round, task)| At { item, round, task });
     let claim = ("[a-z0-9]{13}", any_number(), any_cost(), 1..40_u32)
         .prop_map(|(nonce, lease_until_ms, hold, turn)| Claim { nonce, lease_until_ms, hold, turn });
+    (at, 0..9_u32, any_number(), any_wait(), option::of(claim)).prop_map(
+        |(at, attempt, not_before_ms, (wait, ruled), claim)| Slot { at, attempt, not_before_ms, wait, ruled, claim },
+    )
+}
+
+/// What a slot waits for; what is decided isn't waited for any more.
+fn any_wait() -> impl Strategy<Value = (Wait, Option<Ruled>)> {
+    let ruled = (select(Ruling::ALL.to_vec()), "[a-z0-9]{13}").prop_map(|(ruling, mark)| Ruled { ruling, mark });
     let wait = select(vec![Wait::Nothing, Wait::Funds, Wait::Groups]);
-    (at, 0..9_u32, any_number(), wait, option::of(claim)).prop_map(|(at, attempt, not_before_ms, wait, claim)| Slot {
-        at,
-        attempt,
-        not_before_ms,
-        wait,
-        claim,
-    })
+    prop_oneof![
+        (wait, option::weighted(0.3, ruled)),
+        (any_number(), any::<bool>())
+            .prop_map(|(since_ms, reminded)| (Wait::Person(Asked { since_ms, reminded }), None)),
+    ]
 }
 
 fn any_bits() -> impl Strategy<Value = Bits> {
@@ -269,13 +290,15 @@ fn any_ending() -> impl Strategy<Value = Ending> {
 }
 
 fn any_root() -> impl Strategy<Value = Root> {
-    let numbers = (any_number(), any_number(), option::of(any_number()), any_number(), any_number());
+    let clock = (any_number(), option::of(any_number()));
+    let numbers = (any_number(), clock, option::of(any_number()), any_number(), any_number());
     (any_status(), btree_map(any_group_id(), any_loan(), 0..4), numbers).prop_map(
-        |(status, groups, (created_ms, deadline_ms, due_ms, swept_ver, pause_ms))| Root {
+        |(status, groups, (created_ms, (deadline_ms, rests_since_ms), due_ms, swept_ver, pause_ms))| Root {
             status,
             groups,
             created_ms,
             deadline_ms,
+            rests_since_ms,
             due_ms,
             swept_ver,
             pause_ms,
@@ -383,6 +406,7 @@ fn fitted(when: &When, group: &Group, pick: Index) -> When {
             None => When::Open(*id, *loan),
         },
         When::Drawn(cost) => When::Drawn(group.fan().map_or(*cost, |fan| fan.drawn)),
+        When::Rests(since_ms) => When::Rests(group.root().map_or(*since_ms, |root| root.rests_since_ms)),
         When::Due(due_ms) => When::Due(group.root().map_or(*due_ms, |root| root.due_ms)),
     }
 }
@@ -402,6 +426,7 @@ fn any_when() -> impl Strategy<Value = When> {
         (any_group_id(), any_loan()).prop_map(|(id, loan)| When::Open(id, loan)),
         any_cost().prop_map(When::Drawn),
         option::of(any_number()).prop_map(When::Due),
+        option::of(any_number()).prop_map(When::Rests),
     ]
 }
 
@@ -417,6 +442,8 @@ fn any_set() -> impl Strategy<Value = Set> {
         any_status().prop_map(Set::Status),
         (any_group_id(), option::of(any_loan())).prop_map(|(id, loan)| Set::Group(id, loan)),
         any_cost().prop_map(Set::Drawn),
+        (any_number(), option::of(any_number()))
+            .prop_map(|(deadline_ms, rests_since_ms)| Set::Clock { deadline_ms, rests_since_ms }),
         Just(Set::Failed),
         due.prop_map(|(due_ms, swept_ver, pause_ms)| Set::Due { due_ms, swept_ver, pause_ms }),
     ]

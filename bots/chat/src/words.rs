@@ -210,6 +210,7 @@ pub const fn mark(state: NodeState) -> &'static str {
     match state {
         NodeState::Waiting | NodeState::Ready => "▫️",
         NodeState::Running => "🔄",
+        NodeState::AwaitingReview => ASKED,
         NodeState::Completed => "✅",
         NodeState::Failed => "❌",
         NodeState::Skipped => "⏭️",

@@ -1,4 +1,4 @@
-//! `POST /v1/jobs/{id}/cancel`, `/retry` and `/follow-up`; `/v1/schedules`; `/v1/webhooks`.
+//! `POST /v1/jobs/{id}/cancel`, `/retry`, `/follow-up` and `/reviews/{review}`; `/v1/schedules`; `/v1/webhooks`.
 
 mod schedules;
 mod webhooks;
@@ -9,19 +9,32 @@ use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
 use convoke_api::job::Accepted;
+use convoke_api::review::ReviewView;
 use convoke_app::platform::Platform;
+use convoke_app::reviews::{Decider, decision_of};
 use convoke_runtime::http::{HttpError, JsonBody, OfJob, OptionalJsonBody, Repeat, accepted, service};
 
 /// The function's routes.
 pub fn router(platform: Platform) -> Router {
     let routes = Router::new().route("/v1/jobs/{id}/cancel", post(cancel)).route("/v1/jobs/{id}/retry", post(retry));
-    let routes = routes.route("/v1/jobs/{id}/follow-up", post(follow_up));
+    let routes =
+        routes.route("/v1/jobs/{id}/follow-up", post(follow_up)).route("/v1/jobs/{id}/reviews/{review}", post(decide));
     let routes = routes.merge(schedules::routes()).merge(webhooks::routes());
     service(routes, platform)
 }
 
 async fn cancel(State(platform): State<Platform>, job: OfJob) -> Result<(StatusCode, Json<Accepted>), HttpError> {
     Ok((StatusCode::ACCEPTED, Json(platform.cancel(&job.key).await?)))
+}
+
+async fn decide(
+    State(platform): State<Platform>,
+    job: OfJob,
+    JsonBody(body): JsonBody,
+) -> Result<Json<ReviewView>, HttpError> {
+    let decision = decision_of(&body)?;
+    let by = Decider::of_key(&job.key_name);
+    Ok(Json(platform.decide_review(&job.key, &job.rest, &decision, &by).await?))
 }
 
 async fn retry(

@@ -22,6 +22,13 @@ fn kind(happened: Happened) -> EventKind {
         Happened::StepWaitsForBudget { step } => EventKind::StepWaitsForBudget { step: step.to_string() },
         Happened::MapStarted { step } => EventKind::MapStarted { step: step.to_string() },
         Happened::StepFailed { step, attempt } => EventKind::StepFailed { step: step.to_string(), attempt },
+        Happened::ReviewRequested { step } => EventKind::ReviewRequested { review: step.to_string() },
+        Happened::ReviewReminded { step } => EventKind::ReviewReminded { review: step.to_string() },
+        Happened::ReviewDecided { step, ruling } => EventKind::ReviewDecided {
+            review: step.to_string(),
+            decision: ruling.decision(),
+            expired: ruling.is_expired(),
+        },
         Happened::Ending(ending) => {
             EventKind::Ending { stop_reason: ending.reason, step: ending.step, cause: ending.cause }
         }

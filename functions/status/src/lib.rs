@@ -13,6 +13,7 @@ use axum::routing::{MethodFilter, get, on};
 use axum::{Extension, Json, Router};
 use convoke_api::artifact::Health;
 use convoke_api::job::{JobList, JobView, ResultView};
+use convoke_api::review::{ReviewList, ReviewView};
 use convoke_api::step::{StepDetail, StepList};
 use convoke_api::time::Time;
 use convoke_app::failure::Refused;
@@ -37,6 +38,8 @@ pub fn router_with(platform: Platform, sleeper: Arc<dyn Sleeper>) -> Router {
         .route("/v1/jobs/{id}/steps", get(steps))
         .route("/v1/jobs/{id}/steps/{step}", get(step))
         .route("/v1/jobs/{id}/events", get(events))
+        .route("/v1/jobs/{id}/reviews", get(reviews))
+        .route("/v1/jobs/{id}/reviews/{review}", get(review).post(elsewhere))
         .route("/v1/jobs/{id}/result", get(result));
     let routes = ELSEWHERE.iter().fold(routes, |routes, (path, method)| routes.route(path, on(*method, elsewhere)));
     service(routes.layer(Extension(Waiter(sleeper))), platform)
@@ -120,6 +123,14 @@ async fn steps(
 
 async fn step(State(platform): State<Platform>, job: OfJob) -> Result<Json<StepDetail>, HttpError> {
     Ok(Json(platform.step(&job.key, &job.rest).await?))
+}
+
+async fn reviews(State(platform): State<Platform>, job: OfJob) -> Result<Json<ReviewList>, HttpError> {
+    Ok(Json(platform.reviews(&job.key).await?))
+}
+
+async fn review(State(platform): State<Platform>, job: OfJob) -> Result<Json<ReviewView>, HttpError> {
+    Ok(Json(platform.review(&job.key, &job.rest).await?))
 }
 
 async fn result(State(platform): State<Platform>, job: OfJob) -> Result<Json<ResultView>, HttpError> {

@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 33] = [
+pub const ROUTES: [(&str, &str); 36] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -11,6 +11,8 @@ pub const ROUTES: [(&str, &str); 33] = [
     ("GET /v1/jobs/{id}/steps", "status"),
     ("GET /v1/jobs/{id}/steps/{step}", "status"),
     ("GET /v1/jobs/{id}/events", "events"),
+    ("GET /v1/jobs/{id}/reviews", "status"),
+    ("GET /v1/jobs/{id}/reviews/{review}", "status"),
     ("GET /v1/jobs/{id}/result", "status"),
     ("GET /health", "status"),
     ("GET /openapi.json", "status"),
@@ -20,6 +22,7 @@ pub const ROUTES: [(&str, &str); 33] = [
     ("POST /v1/jobs/{id}/cancel", "control"),
     ("POST /v1/jobs/{id}/retry", "control"),
     ("POST /v1/jobs/{id}/follow-up", "control"),
+    ("POST /v1/jobs/{id}/reviews/{review}", "control"),
     ("GET /v1/schedules", "control"),
     ("POST /v1/schedules", "control"),
     ("GET /v1/schedules/{id}", "control"),

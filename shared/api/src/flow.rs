@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use convoke_domain::graph::{Join, OnBound, OnError};
+use convoke_domain::review::{DefaultAction, OnReject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -44,6 +45,8 @@ pub enum NodeDoc {
     Condition(ConditionNode),
     /// Waits for all or any of its needs.
     Join(JoinNode),
+    /// Asks a person.
+    Review(ReviewNode),
 }
 
 /// An agent's task.
@@ -216,7 +219,7 @@ pub struct LoopNode {
     /// Nodes that have to end first; none inside a map.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
-    /// Agents and conditions, at least one, at most 16.
+    /// Agents, conditions and reviews (none of these inside a map), at least one, at most 16.
     #[schema(no_recursion)]
     pub nodes: Vec<NodeDoc>,
     /// CEL: when it is done.
@@ -295,6 +298,60 @@ pub struct JoinNode {
     pub mode: Option<Join>,
 }
 
+/// Asks a person, and waits for the decision. Its output is `{decision, comment, by, expired, asked}`, the decision being
+/// `approve`, `changes` or `reject`. Not inside of a map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewNode {
+    /// Name of the node.
+    pub id: String,
+    /// Nodes that have to end first; none inside a loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// What is asked: a template. At most 4,000 characters are shown.
+    pub question: String,
+    /// What is to be judged, at most 10: names of nodes and of the loop's tasks, whose outputs are shown, and paths of files
+    /// that those wrote which the review needs or that stand before it in its loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<String>,
+    /// CEL: whether anybody is asked; always where it is missing. Nobody being asked, the output is an approval with
+    /// `asked: false`.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Who may decide, of the people in chats; the requester and admins where it is missing. A key of the tenant always may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deciders: Option<DecidersDoc>,
+    /// How long they have, 60 seconds to 90 days; 7 days where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_s: Option<u64>,
+    /// What counts where nobody decides in time: `approve` or `reject`. Where it is missing, the job ends `deadline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "reject")]
+    pub default: Option<DefaultAction>,
+    /// After which time they are reminded, once: at least 60 seconds, and before the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder_s: Option<u64>,
+    /// `fail` (the job ends `rejected`) or `proceed` (the decision is an output like any other).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "fail")]
+    pub on_reject: Option<OnReject>,
+}
+
+/// Who may decide, of the people in chats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecidersDoc {
+    /// Whoever submitted the job.
+    #[serde(default)]
+    pub requester: bool,
+    /// These people, at most 50: `dcu_42` of Discord, `tgu_42` of Telegram.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+    /// Admins of the chat in which they decide.
+    #[serde(default)]
+    pub admins: bool,
+}
+
 impl NodeDoc {
     /// The node's id; empty in bodies of maps.
     pub fn id(&self) -> &str {
@@ -304,6 +361,7 @@ impl NodeDoc {
             Self::Loop(node) => &node.id,
             Self::Condition(node) => &node.id,
             Self::Join(node) => &node.id,
+            Self::Review(node) => &node.id,
         }
     }
 
@@ -315,6 +373,7 @@ impl NodeDoc {
             Self::Loop(node) => &node.needs,
             Self::Condition(node) => &node.needs,
             Self::Join(node) => &node.needs,
+            Self::Review(node) => &node.needs,
         }
     }
 
@@ -326,6 +385,7 @@ impl NodeDoc {
             Self::Loop(_) => "loop",
             Self::Condition(_) => "condition",
             Self::Join(_) => "join",
+            Self::Review(_) => "review",
         }
     }
 }
@@ -376,7 +436,10 @@ mod tests {
                 {"kind": "condition", "id": "c", "if": "true", "then": ["m"]},
                 {"kind": "map", "id": "m", "over": "[1]", "on_error": "continue",
                  "node": {"kind": "loop", "nodes": [], "until": "true", "rounds_max": 2}},
-                {"kind": "join", "id": "j", "needs": ["m"], "mode": "any"}
+                {"kind": "join", "id": "j", "needs": ["m"], "mode": "any"},
+                {"kind": "review", "id": "r", "needs": ["j"], "question": "q", "shows": ["m", "a.md"], "if": "true",
+                 "deciders": {"requester": true, "people": ["dcu_1"], "admins": false}, "deadline_s": 60,
+                 "default": "reject", "reminder_s": 60, "on_reject": "proceed"}
             ],
             "agents": {"w": {"role": "r", "goal": "g", "backstory": "b"}}
         });

@@ -209,6 +209,8 @@ pub enum NodeState {
     Ready,
     /// Is worked on.
     Running,
+    /// Waits for a person.
+    AwaitingReview,
     /// Has ended.
     Completed,
     /// Made the job end.

@@ -88,12 +88,16 @@ codes! {
     InvalidPath = "invalid_path", "Not a path of an artifact";
     /// 401: no key, or none that opens anything.
     Unauthenticated = "unauthenticated", "A valid key is required";
+    /// 403: the review names others who decide.
+    MayNotDecide = "may_not_decide", "Others are to decide this";
     /// 404: there is nothing at this URL.
     RouteNotFound = "route_not_found", "Nothing is here";
     /// 404: the caller has no such job.
     JobNotFound = "job_not_found", "No such job";
     /// 404: the job has no such step.
     StepNotFound = "step_not_found", "No such step";
+    /// 404: the job hasn't asked for such a review.
+    ReviewNotFound = "review_not_found", "No such review";
     /// 404: the caller has no such schedule.
     ScheduleNotFound = "schedule_not_found", "No such schedule";
     /// 404: the job has no such artifact.
@@ -108,6 +112,8 @@ codes! {
     JobAlreadyEnded = "job_already_ended", "The job has ended already";
     /// 409: the job has to end first.
     JobNotEnded = "job_not_ended", "The job has not ended yet";
+    /// 409: another decision was first, or the review's time is over.
+    ReviewDecided = "review_decided", "The review is decided";
     /// 409: only failed and cancelled jobs are retried.
     JobNotRetryable = "job_not_retryable", "The job can't be retried";
     /// 409: there are as many as there may be.

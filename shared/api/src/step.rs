@@ -66,6 +66,8 @@ pub enum StepState {
     Ready,
     /// Waits for money that other steps hold.
     WaitingForBudget,
+    /// Waits for a person.
+    AwaitingReview,
     /// Waits for the items of its map.
     WaitingForItems,
     /// Is worked on.

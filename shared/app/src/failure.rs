@@ -2,7 +2,9 @@
 
 use convoke_api::cursor::CursorError;
 use convoke_api::flow::FlowIssue;
+use convoke_api::time::Time;
 use convoke_domain::path::PathError;
+use convoke_domain::review::Decision;
 use convoke_domain::status::JobStatus;
 
 use crate::ports::PortError;
@@ -60,6 +62,25 @@ pub enum Refused {
         /// As asked.
         schedule: String,
     },
+    /// The job hasn't asked for such a review.
+    #[error("the job has no review {review} that somebody was asked for")]
+    ReviewNotFound {
+        /// As asked.
+        review: String,
+    },
+    /// Another decision was first.
+    #[error("the review is decided: {}", decided(by.as_deref(), *decision, *at_ms))]
+    ReviewDecided {
+        /// Who decided, as people call them; `None` where its time was over.
+        by: Option<String>,
+        /// What counts, if anything does.
+        decision: Option<Decision>,
+        /// When (Unix milliseconds).
+        at_ms: u64,
+    },
+    /// The person isn't among those who may decide.
+    #[error("others are to decide this")]
+    MayNotDecide,
     /// The job has no such step.
     #[error("the job has no step {step} that has begun")]
     StepNotFound {
@@ -140,6 +161,17 @@ impl std::fmt::Display for Part {
             Self::Input => "input",
         })
     }
+}
+
+/// `approve, by Ann, at 2026-11-21T05:03:52.125Z`.
+fn decided(by: Option<&str>, decision: Option<Decision>, at_ms: u64) -> String {
+    let what = decision.map_or("nobody did in time", Decision::as_str);
+    let by = match (by, decision) {
+        (Some(by), _) => format!(", by {by}"),
+        (None, Some(_)) => ", since nobody did in time".to_owned(),
+        (None, None) => String::new(),
+    };
+    format!("{what}{by}, at {}", Time(at_ms))
 }
 
 fn places(count: usize) -> String {

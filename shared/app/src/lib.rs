@@ -12,6 +12,7 @@ pub mod model;
 pub mod platform;
 pub mod ports;
 pub mod read;
+pub mod reviews;
 pub mod schedules;
 pub mod script;
 pub mod submit;

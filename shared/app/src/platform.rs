@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Models;
 use crate::ports::{
-    Bells, Blobs, ChatHosts, Deliveries, DeliveryBells, Env, Events, Groups, Inbox, Jobs, Keys, Links, Outbound, Rooms,
-    Schedules, Steps, Sweeps, Webhooks,
+    Bells, Blobs, ChatHosts, Deliveries, DeliveryBells, Env, Events, Groups, Inbox, Jobs, Keys, Links, Outbound,
+    Reviews, Rooms, Schedules, Steps, Sweeps, Webhooks,
 };
 use crate::script::Script;
 use crate::work::{JobFlow, JobOutline};
@@ -36,6 +36,8 @@ pub struct Ports {
     pub schedules: Arc<dyn Schedules>,
     /// Webhooks of tenants.
     pub webhooks: Arc<dyn Webhooks>,
+    /// What people were asked, and what they said.
+    pub reviews: Arc<dyn Reviews>,
     /// What targets have been told.
     pub deliveries: Arc<dyn Deliveries>,
     /// What is linked to tenants of chats.

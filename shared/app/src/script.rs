@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use convoke_domain::graph::Graph;
+use convoke_domain::review::Deciders;
 use convoke_domain::status::StopReason;
 use serde_json::Value;
 
 use crate::model::{Message, ModelProfile, OutputSchema, ToolCall, ToolSpec};
-use crate::ports::FileRef;
+use crate::ports::{FileRef, Shown};
 
 /// Whose results a step reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +145,17 @@ pub struct ItemList {
     pub keys: Option<Vec<String>>,
 }
 
+/// What people are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// What is to be judged.
+    pub shows: Vec<Shown>,
+    /// Who may decide.
+    pub deciders: Deciders,
+}
+
 /// The tools of one step; replaying the same calls gives the same answers.
 pub trait Toolbox: Send + Sync {
     /// Does what the model asks; an error is an answer that says so.
@@ -187,6 +199,12 @@ pub trait Script: Send + Sync {
 
     /// A join's output.
     fn join(&self, task: &str, inputs: &Inputs) -> Value;
+
+    /// What a review asks; `None` where it asks nobody.
+    fn review(&self, task: &str, _inputs: &Inputs) -> Result<Option<Question>, Broken> {
+        let cause = format!("{task} is no review");
+        Err(Broken { reason: StopReason::Internal, cause })
+    }
 
     /// A map's list.
     fn list(&self, map: &str, inputs: &Inputs) -> Result<ItemList, Broken>;

@@ -39,6 +39,8 @@ pub enum When {
     Drawn(Cost),
     /// The sweep looks at the job just then (root only).
     Due(Option<u64>),
+    /// The job rests since just then, or doesn't (root only).
+    Rests(Option<u64>),
 }
 
 /// A setting.
@@ -60,6 +62,13 @@ pub enum Set {
     Status(JobStatus),
     /// Opens a group, changes its loan, or closes it (root only).
     Group(GroupId, Option<Loan>),
+    /// The job's clock (root only).
+    Clock {
+        /// When its time is over.
+        deadline_ms: u64,
+        /// Since when it stands still; `None` where it runs.
+        rests_since_ms: Option<u64>,
+    },
     /// What the group has drawn (fan only).
     Drawn(Cost),
     /// Counts a failed item (fan only).
@@ -150,6 +159,7 @@ impl When {
             Self::Open(id, loan) => group.root().is_some_and(|root| root.groups.get(id) == Some(loan)),
             Self::Drawn(cost) => group.fan().is_some_and(|fan| fan.drawn == *cost),
             Self::Due(due_ms) => group.root().is_some_and(|root| root.due_ms == *due_ms),
+            Self::Rests(since_ms) => group.root().is_some_and(|root| root.rests_since_ms == *since_ms),
         }
     }
 }
@@ -172,9 +182,12 @@ impl Set {
             Self::Left(delta) => group.left = group.left.plus(*delta),
             Self::Spent(cost) => group.spent += *cost,
             Self::Ending(ending) => group.ending = Some(ending.clone()),
-            Self::Status(_) | Self::Group(..) | Self::Drawn(_) | Self::Failed | Self::Due { .. } => {
-                self.apply_to_scope(&mut group.scope);
-            }
+            Self::Status(_)
+            | Self::Group(..)
+            | Self::Clock { .. }
+            | Self::Drawn(_)
+            | Self::Failed
+            | Self::Due { .. } => self.apply_to_scope(&mut group.scope),
         }
     }
 
@@ -187,6 +200,10 @@ impl Set {
                 root.due_ms = *due_ms;
                 root.swept_ver = *swept_ver;
                 root.pause_ms = *pause_ms;
+            }
+            (Scope::Root(root), Self::Clock { deadline_ms, rests_since_ms }) => {
+                root.deadline_ms = *deadline_ms;
+                root.rests_since_ms = *rests_since_ms;
             }
             (Scope::Fan(fan), Self::Drawn(cost)) => fan.drawn = *cost,
             (Scope::Fan(fan), Self::Failed) => fan.failed += 1,

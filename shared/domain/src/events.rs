@@ -16,13 +16,18 @@
 //! | held | the same, and the group has just begun to end | [`Happened::StepFailed`] |
 //! | held | the same, and the group has been ending | nothing: it is neither retried nor to blame |
 //! | `-`, or waiting | waits for money | [`Happened::StepWaitsForBudget`] |
+//! | held | waits for a person | [`Happened::ReviewRequested`] |
+//! | waits for a person | the same, reminded | [`Happened::ReviewReminded`] |
+//! | waits for a person | ruled | [`Happened::ReviewDecided`] |
+//! | held at a review | anything | as above, but claims of it are no starts, and it completes only if somebody was asked |
 //! | waits for groups | `-` | nothing: the map's steps are told one by one |
 
 use crate::graph::Graph;
 use crate::group::{Ending, Group};
 use crate::ids::{SlotId, StepId};
 use crate::money::Cost;
-use crate::slot::{At, Slot, Wait};
+use crate::review::Ruling;
+use crate::slot::{Asked, At, Slot, Wait};
 use crate::status::{JobStatus, StopReason};
 
 /// One thing that has happened to a job.
@@ -62,6 +67,23 @@ pub enum Happened {
     MapStarted {
         /// The map.
         step: StepId,
+    },
+    /// A person is asked.
+    ReviewRequested {
+        /// The review.
+        step: StepId,
+    },
+    /// People were reminded.
+    ReviewReminded {
+        /// The review.
+        step: StepId,
+    },
+    /// A review is decided, or its time is over.
+    ReviewDecided {
+        /// The review.
+        step: StepId,
+        /// How.
+        ruling: Ruling,
     },
     /// An attempt at a step began.
     StepStarted {
@@ -137,6 +159,8 @@ struct Move<'a> {
     new: Option<&'a Slot>,
     step_before: Option<StepId>,
     step_after: Option<StepId>,
+    /// Whether the steps are reviews: before, after.
+    reviews: (bool, bool),
     fate: Fate,
 }
 
@@ -162,6 +186,9 @@ fn moves<'a>(graph: &Graph, old: Option<&'a Group>, new: &'a Group) -> Vec<Move<
     let mut ids: Vec<SlotId> = gone.chain(new.run.keys()).copied().collect();
     ids.sort_unstable();
     let step = |id: SlotId, slot: Option<&Slot>| slot.and_then(|slot| new.step(graph, id, slot.at));
+    let is_review = |id: SlotId, slot: Option<&Slot>| {
+        slot.is_some_and(|slot| new.duty(graph, id, slot.at).is_some_and(|duty| duty.terms().is_some()))
+    };
     let moved = |id: SlotId| {
         let (old, new) = (before(&id), new.run.get(&id));
         (old != new).then(|| Move {
@@ -169,6 +196,7 @@ fn moves<'a>(graph: &Graph, old: Option<&'a Group>, new: &'a Group) -> Vec<Move<
             new,
             step_before: step(id, old),
             step_after: step(id, new),
+            reviews: (is_review(id, old), is_review(id, new)),
             fate: fate_of(id),
         })
     };
@@ -209,6 +237,8 @@ fn over(moved: &Move<'_>) -> Option<Happened> {
     let step = moved.step_before.clone()?;
     match (moved.has_left(), moved.fate) {
         (true, Fate::ItemFailed) => Some(Happened::StepFailed { step, attempt }),
+        // Of a review that nobody was asked for there is nothing to tell.
+        (true, _) if moved.reviews.0 && moved.old?.ruled.is_none() => None,
         (true, Fate::Live | Fate::EndsNow | Fate::Ending) => Some(Happened::StepCompleted { step, attempt }),
         (false, Fate::EndsNow) if moved.is_claim_gone() => Some(Happened::StepFailed { step, attempt }),
         (false, _) => None,
@@ -219,18 +249,25 @@ fn waits(moved: &Move<'_>) -> Option<Happened> {
     let new = moved.new.filter(|new| new.claim.is_none())?;
     let waited = moved.old.map_or(Wait::Nothing, |old| old.wait);
     let step = moved.step_after.clone()?;
+    if let (Wait::Person(_), Some(ruled)) = (waited, &new.ruled) {
+        return Some(Happened::ReviewDecided { step, ruling: ruled.ruling });
+    }
     match new.wait {
+        Wait::Person(Asked { reminded: true, .. }) if matches!(waited, Wait::Person(Asked { reminded: false, .. })) => {
+            Some(Happened::ReviewReminded { step })
+        }
+        Wait::Person(_) if !matches!(waited, Wait::Person(_)) => Some(Happened::ReviewRequested { step }),
         Wait::Groups if waited != Wait::Groups => Some(Happened::MapStarted { step }),
         Wait::Funds if waited != Wait::Funds => Some(Happened::StepWaitsForBudget { step }),
         Wait::Nothing if moved.is_claim_gone() && !moved.has_left() && moved.fate == Fate::Live => {
             Some(Happened::StepRetrying { step, not_before_ms: new.not_before_ms })
         }
-        Wait::Nothing | Wait::Funds | Wait::Groups => None,
+        Wait::Nothing | Wait::Funds | Wait::Groups | Wait::Person(_) => None,
     }
 }
 
 fn started(moved: &Move<'_>) -> Option<Happened> {
-    let new = moved.new?;
+    let new = moved.new.filter(|_| !moved.reviews.1)?;
     let is_new = new.nonce()? != moved.old.and_then(Slot::nonce).unwrap_or_default();
     let step = moved.step_after.clone()?;
     is_new.then_some(Happened::StepStarted { step, attempt: new.attempt })

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bits::Bits;
+use crate::review::Terms;
 
 /// Most nodes of a flow; wider and longer work is a `map` or a `loop`.
 pub const NODES_MAX: usize = 512;
@@ -107,6 +108,8 @@ pub enum TaskKind {
     Condition,
     /// Takes the outputs of what came before, as they stand.
     Join,
+    /// A person decides. Only outside of maps: what waits for people stands in the job's own item.
+    Review(Terms),
 }
 
 /// What happens when a loop's rounds are used up and its `until` doesn't hold.

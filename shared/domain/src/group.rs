@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::bits::Bits;
-use crate::graph::{Graph, Map, Node, Task, Thread, Work};
+use crate::graph::{Graph, Map, Node, Task, TaskKind, Thread, Work};
 use crate::ids::{GroupId, SlotId, StepId};
 use crate::money::Cost;
+use crate::review::Terms;
 use crate::slot::{At, Slot};
 use crate::status::{JobStatus, StopReason};
 
@@ -102,8 +103,10 @@ pub struct Root {
     pub groups: BTreeMap<GroupId, Loan>,
     /// When it was submitted (Unix milliseconds).
     pub created_ms: u64,
-    /// When its time is over.
+    /// When its time is over; while the job rests, that moves on.
     pub deadline_ms: u64,
+    /// Since when it rests: nothing is open but reviews, and its clock stands still (Unix milliseconds).
+    pub rests_since_ms: Option<u64>,
     /// When the sweep looks at it; `None` once it is terminal.
     pub due_ms: Option<u64>,
     /// Sum of all versions as the last sweep saw them.
@@ -207,6 +210,16 @@ pub enum Duty<'a> {
     Finish,
 }
 
+impl Duty<'_> {
+    /// The terms of the review that it is, if it is one.
+    pub const fn terms(&self) -> Option<Terms> {
+        match self {
+            Self::Task { task: Task { kind: TaskKind::Review(terms), .. }, .. } => Some(*terms),
+            Self::Task { .. } | Self::Expand { .. } | Self::Finish => None,
+        }
+    }
+}
+
 impl Group {
     /// The job's own part; `None` for a part of a map.
     pub const fn root(&self) -> Option<&Root> {
@@ -227,6 +240,16 @@ impl Group {
     /// Whether any claim stands, running or run out.
     pub fn has_claims(&self) -> bool {
         self.run.values().any(|slot| slot.claim.is_some())
+    }
+
+    /// Since when the job rests, where it does and isn't ending.
+    pub fn rests_since_ms(&self) -> Option<u64> {
+        self.root().filter(|_| self.ending.is_none())?.rests_since_ms
+    }
+
+    /// The terms of the review at which the slot's thread stands, if it stands at one.
+    pub fn terms(&self, graph: &Graph, slot: SlotId) -> Option<Terms> {
+        self.duty(graph, slot, self.run.get(&slot)?.at)?.terms()
     }
 
     /// All that claims reserve.

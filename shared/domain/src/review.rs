@@ -93,3 +93,85 @@ impl Default for Deciders {
         Self { requester: true, people: Vec::new(), admins: true }
     }
 }
+
+/// What a flow says of one of its reviews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    /// How long people have, from [`TIME_MIN_MS`] to [`TIME_MAX_MS`].
+    pub deadline_ms: u64,
+    /// After which time they are reminded, once.
+    pub reminder_ms: Option<u64>,
+    /// What counts where nobody decides; without it the job ends.
+    pub default: Option<DefaultAction>,
+    /// What a rejection does.
+    pub on_reject: OnReject,
+}
+
+impl Terms {
+    /// What comes of a review whose time is over.
+    pub const fn expired(&self) -> Ruling {
+        match self.default {
+            Some(default) => Ruling::Default(default),
+            None => Ruling::Lapsed,
+        }
+    }
+
+    /// Whether the job ends by it.
+    pub fn ends_job(&self, ruling: Ruling) -> bool {
+        match ruling.decision() {
+            None => true,
+            Some(Decision::Reject) => self.on_reject == OnReject::Fail,
+            Some(Decision::Approve | Decision::Changes) => false,
+        }
+    }
+}
+
+/// What came of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ruling {
+    /// A person decided.
+    Decided(Decision),
+    /// Nobody did in time, and this counts instead.
+    Default(DefaultAction),
+    /// Nobody did in time, and nothing counts instead.
+    Lapsed,
+}
+
+impl Ruling {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Decided(Decision::Approve),
+        Self::Decided(Decision::Changes),
+        Self::Decided(Decision::Reject),
+        Self::Default(DefaultAction::Approve),
+        Self::Default(DefaultAction::Reject),
+        Self::Lapsed,
+    ];
+
+    /// What counts.
+    pub const fn decision(self) -> Option<Decision> {
+        match self {
+            Self::Decided(decision) => Some(decision),
+            Self::Default(DefaultAction::Approve) => Some(Decision::Approve),
+            Self::Default(DefaultAction::Reject) => Some(Decision::Reject),
+            Self::Lapsed => None,
+        }
+    }
+
+    /// Whether it came by itself, since the time was over.
+    pub const fn is_expired(self) -> bool {
+        matches!(self, Self::Default(_) | Self::Lapsed)
+    }
+
+    /// The letter that stands for it in a [slot](crate::slot::Slot).
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            Self::Decided(Decision::Approve) => 'a',
+            Self::Decided(Decision::Changes) => 'c',
+            Self::Decided(Decision::Reject) => 'r',
+            Self::Default(DefaultAction::Approve) => 'A',
+            Self::Default(DefaultAction::Reject) => 'R',
+            Self::Lapsed => 'L',
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::ids::IdError;
 use crate::money::{Cost, MicroUsd};
+use crate::review::Ruling;
 
 /// Where a thread stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,6 +48,26 @@ pub enum Wait {
     Funds,
     /// The groups of its map.
     Groups,
+    /// A person's decision.
+    Person(Asked),
+}
+
+/// A review that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// Since when (Unix milliseconds).
+    pub since_ms: u64,
+    /// Whether people were reminded.
+    pub reminded: bool,
+}
+
+/// A review that is decided, and whose thread hasn't gone on yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ruled {
+    /// How.
+    pub ruling: Ruling,
+    /// Mark of the decision that counts: others may have been put down at the same time. Letters and digits.
+    pub mark: String,
 }
 
 /// A thread that has started and not ended.
@@ -60,6 +81,8 @@ pub struct Slot {
     pub not_before_ms: u64,
     /// What it waits for while unclaimed.
     pub wait: Wait,
+    /// What was decided, where it stands at a review.
+    pub ruled: Option<Ruled>,
     /// Who works on it.
     pub claim: Option<Claim>,
 }
@@ -75,6 +98,14 @@ impl Slot {
         self.claim.as_ref().is_some_and(|claim| claim.lease_until_ms > now_ms)
     }
 
+    /// The review that it waits for a decision of, if it does.
+    pub const fn asked(&self) -> Option<Asked> {
+        match self.wait {
+            Wait::Person(asked) => Some(asked),
+            Wait::Nothing | Wait::Funds | Wait::Groups => None,
+        }
+    }
+
     /// The nonce of the claim, if there is one.
     pub fn nonce(&self) -> Option<&str> {
         self.claim.as_ref().map(|claim| claim.nonce.as_str())
@@ -82,15 +113,21 @@ impl Slot {
 }
 
 impl fmt::Display for Slot {
-    /// `item.round.task/attempt/not_before/wait` and, when claimed, `/nonce/lease/usd/tokens/turn`.
+    /// `item.round.task/attempt/not_before/wait` and, when claimed, `/nonce/lease/usd/tokens/turn`. What is decided stands
+    /// behind `wait`: `-a.mark`; since when a person is asked, too: `p1700000000000`, or `q` where they were reminded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let At { item, round, task } = self.at;
-        let wait = match self.wait {
-            Wait::Nothing => '-',
-            Wait::Funds => 'f',
-            Wait::Groups => 'g',
-        };
-        write!(f, "{item}.{round}.{task}/{}/{}/{wait}", self.attempt, self.not_before_ms)?;
+        write!(f, "{item}.{round}.{task}/{}/{}/", self.attempt, self.not_before_ms)?;
+        match self.wait {
+            Wait::Nothing => write!(f, "-")?,
+            Wait::Funds => write!(f, "f")?,
+            Wait::Groups => write!(f, "g")?,
+            Wait::Person(Asked { since_ms, reminded: false }) => write!(f, "p{since_ms}")?,
+            Wait::Person(Asked { since_ms, reminded: true }) => write!(f, "q{since_ms}")?,
+        }
+        if let Some(Ruled { ruling, mark }) = &self.ruled {
+            write!(f, "{}.{mark}", ruling.letter())?;
+        }
         if let Some(Claim { nonce, lease_until_ms, hold, turn }) = &self.claim {
             write!(f, "/{nonce}/{lease_until_ms}/{}/{}/{turn}", hold.usd.0, hold.tokens)?;
         }
@@ -106,11 +143,13 @@ impl FromStr for Slot {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let parts: Vec<&str> = text.split('/').collect();
         let [at, attempt, not_before, wait, claim @ ..] = parts.as_slice() else { return Err(MALFORMED) };
+        let (wait, ruled) = parse_wait(wait)?;
         Ok(Self {
             at: parse_at(at)?,
             attempt: number(attempt)?,
             not_before_ms: number(not_before)?,
-            wait: parse_wait(wait)?,
+            wait,
+            ruled,
             claim: parse_claim(claim)?,
         })
     }
@@ -126,13 +165,28 @@ fn parse_at(text: &str) -> Result<At, IdError> {
     Ok(At { item: number(item)?, round: number(round)?, task: number(task)? })
 }
 
-fn parse_wait(text: &str) -> Result<Wait, IdError> {
-    match text {
-        "-" => Ok(Wait::Nothing),
-        "f" => Ok(Wait::Funds),
-        "g" => Ok(Wait::Groups),
+fn parse_wait(text: &str) -> Result<(Wait, Option<Ruled>), IdError> {
+    let mut rest = text.chars();
+    let letter = rest.next();
+    let asked = |reminded| Ok((Wait::Person(Asked { since_ms: number(rest.as_str())?, reminded }), None));
+    match letter {
+        Some('-') => Ok((Wait::Nothing, parse_ruled(rest.as_str())?)),
+        Some('f') => Ok((Wait::Funds, parse_ruled(rest.as_str())?)),
+        Some('g') => Ok((Wait::Groups, parse_ruled(rest.as_str())?)),
+        Some('p') => asked(false),
+        Some('q') => asked(true),
         _ => Err(MALFORMED),
     }
+}
+
+fn parse_ruled(text: &str) -> Result<Option<Ruled>, IdError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (letter, mark) = text.split_once('.').ok_or(MALFORMED)?;
+    let ruling = Ruling::ALL.into_iter().find(|ruling| letter == ruling.letter().to_string());
+    let mark = mark.to_owned();
+    Ok(Some(Ruled { ruling: ruling.ok_or(MALFORMED)?, mark }))
 }
 
 fn parse_claim(parts: &[&str]) -> Result<Option<Claim>, IdError> {
@@ -161,10 +215,27 @@ mod tests {
             turn: 2,
         };
         let free = Slot { at: At { item: 9_999, round: 3, task: 1 }, wait: Wait::Funds, attempt: 2, ..Slot::default() };
-        for slot in [Slot::new(At::start(4)), free.clone(), Slot { claim: Some(claim), ..free }] {
+        let asked = |reminded| Asked { since_ms: 1_700_000_000_000, reminded };
+        let open = |reminded| Slot { wait: Wait::Person(asked(reminded)), ..Slot::new(At::start(0)) };
+        let ruled = Ruling::ALL.map(|ruling| {
+            let ruled = Some(Ruled { ruling, mark: "m4rk".into() });
+            Slot { ruled, claim: Some(claim.clone()), ..Slot::new(At::start(0)) }
+        });
+        let slots =
+            [Slot::new(At::start(4)), free.clone(), open(false), open(true), Slot { claim: Some(claim), ..free }];
+        for slot in slots.into_iter().chain(ruled) {
             assert_eq!(slot.to_string().parse(), Ok(slot));
         }
-        for bad in ["", "1.1.0", "1.1/1/0/-", "1.1.0/1/0/x", "1.1.0/1/0/-/n/1/2"] {
+        for bad in [
+            "",
+            "1.1.0",
+            "1.1/1/0/-",
+            "1.1.0/1/0/x",
+            "1.1.0/1/0/p",
+            "1.1.0/1/0/-x.m",
+            "1.1.0/1/0/-a",
+            "1.1.0/1/0/-/n/1/2",
+        ] {
             assert!(bad.parse::<Slot>().is_err(), "{bad}");
         }
     }

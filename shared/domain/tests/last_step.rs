@@ -51,6 +51,7 @@ fn job(slots: &[u16]) -> Group {
             groups: BTreeMap::new(),
             created_ms: 1_000,
             deadline_ms: 3_600_000,
+            rests_since_ms: None,
             due_ms: Some(60_000),
             swept_ver: 0,
             pause_ms: 0,

@@ -68,6 +68,7 @@ fn root(graph: &Graph, budget: u64) -> Group {
             groups: BTreeMap::new(),
             created_ms: 0,
             deadline_ms: u64::MAX,
+            rests_since_ms: None,
             due_ms: Some(0),
             swept_ver: 0,
             pause_ms: 0,
@@ -355,6 +356,7 @@ impl World {
                     self.fan_in(slot);
                     None
                 }
+                Action::Remind(_) | Action::Expire(_) | Action::Rest => panic!("nobody is asked here"),
                 Action::Ring(id, slot) | Action::RingSolo(id, slot) => {
                     self.bells.push((id, slot));
                     None

@@ -69,6 +69,7 @@ impl World {
             schedules: Arc::new(table.clone()),
             events: Arc::new(table.clone()),
             webhooks: Arc::new(table.clone()),
+            reviews: Arc::new(table.clone()),
             deliveries: Arc::new(table.clone()),
             links: Arc::new(table.clone()),
             inbox: Arc::new(table.clone()),

@@ -105,13 +105,13 @@ async fn many_in_one(world: &mut World, chat: ChatId, realm: RealmId) {
 #[tokio::test]
 async fn two_hundred_ends_in_one_channel_are_told_together() {
     let mut world = World::new(Bot::Discord);
-    many_in_one(&mut world, chat("dc_5"), RealmId::Guild(7)).await;
+    Box::pin(many_in_one(&mut world, chat("dc_5"), RealmId::Guild(7))).await;
 }
 
 #[tokio::test]
 async fn two_hundred_ends_in_one_group_are_told_together() {
     let mut world = World::new(Bot::Telegram);
-    many_in_one(&mut world, chat("tg_-5_7"), RealmId::Group(-5)).await;
+    Box::pin(many_in_one(&mut world, chat("tg_-5_7"), RealmId::Group(-5))).await;
 }
 
 #[tokio::test]

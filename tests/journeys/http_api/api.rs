@@ -9,11 +9,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::{Extension, Router};
 use convoke_api::openapi::{Route, routes};
+use convoke_app::chat::Redeemed;
 use convoke_app::model::{ChatModel, ModelNameError, Models};
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PresignedUrl};
+use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PresignedUrl, Requester, WhoMay};
 use convoke_app::read::Sleeper;
 use convoke_app::work::Until;
+use convoke_domain::chat::{PersonId, RealmId};
 use convoke_domain::ids::{JobKey, TenantId};
 use convoke_runtime::http::StreamingHost;
 use convoke_tests::engine::meter::Meter;
@@ -139,6 +141,7 @@ impl Api {
             schedules: Arc::new(table.clone()),
             events: Arc::new(table.clone()),
             webhooks: Arc::new(table.clone()),
+            reviews: Arc::new(table.clone()),
             deliveries: Arc::new(table.clone()),
             links: Arc::new(table.clone()),
             inbox: Arc::new(table.clone()),
@@ -219,6 +222,14 @@ impl Api {
     /// Submits a job of one step.
     pub async fn submit_one(&self) -> JobKey {
         self.submitted(&one_step("rivers")).await
+    }
+
+    /// Links a chat to `acme`.
+    pub async fn link(&self, realm: RealmId) {
+        let code = self.platform.new_link_code(&tenant("acme"), WhoMay::Everybody).await.expect("a code");
+        let by = Requester { person: PersonId::Telegram(1), name: "Ada".into() };
+        let redeemed = self.platform.redeem_link_code(&code, realm, "Office", by).await.expect("read");
+        assert!(matches!(redeemed, Redeemed::Linked(_)), "{redeemed:?}");
     }
 
     /// Submits what is right.

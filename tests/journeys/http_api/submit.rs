@@ -1,6 +1,7 @@
 //! Submissions: what is stored, what is rung, and what a repeat gets.
 
 use convoke_app::ports::Jobs;
+use convoke_domain::chat::RealmId;
 use convoke_domain::money::{Cost, MicroUsd};
 use convoke_domain::status::JobStatus;
 use convoke_tests::fakes::{Fault, Faults};
@@ -15,6 +16,7 @@ async fn repeat(api: &Api, key: &str, body: &Value) -> Answer {
 #[tokio::test]
 async fn a_job_is_accepted_with_all_that_was_asked() {
     let api = Api::new().await;
+    api.link(RealmId::Group(-100)).await;
     let mut body = one_step("rivers");
     body["input"]["prompt"] = json!("Rivers of Europe\nand their fish");
     body["model"] = json!("test/meter");

@@ -1,6 +1,7 @@
 //! Webhooks as their owner meets them.
 
 use convoke_app::webhooks::WEBHOOKS_MAX;
+use convoke_domain::chat::RealmId;
 use convoke_tests::fakes::Lane;
 use serde_json::{Value, json};
 
@@ -163,13 +164,16 @@ async fn a_job_tells_webhooks_that_its_caller_has() {
     assert_eq!(wrong, ["notify[3]", "notify[1].webhook", "notify[2].webhook"]);
     assert!(api.table.jobs().is_empty());
 
-    let accepted = submit(json!([{"webhook": id}, {"telegram": {"chat": 7}}, {"webhook": id}])).await;
+    let stranger = submit(json!([{"webhook": id}, {"telegram": {"chat": -7}}])).await;
+    assert_eq!(stranger.wrong("invalid_request"), ["notify[1]"], "a chat that isn't linked");
+    api.link(RealmId::Group(-7)).await;
+    let accepted = submit(json!([{"webhook": id}, {"telegram": {"chat": -7}}, {"webhook": id}])).await;
     assert_eq!(accepted.status, 202, "{}", accepted.text());
     let key = api.table.jobs().remove(0);
     let reads = convoke_app::ports::Reads { definition: true, ..Default::default() };
     let fetched = api.platform.ports.steps.fetch(&key, &reads).await.expect("read");
     let targets = fetched.definition.expect("a definition").targets;
-    assert_eq!(targets.len(), 1, "each once: {targets:?}");
+    assert_eq!(targets.len(), 2, "each once: {targets:?}");
     assert!(api.platform.ports.deliveries.delivery(&key, &targets[0].id).await.expect("read").is_some());
     assert_eq!(api.queue.receive(Lane::Steps, 10, 1).len(), 1);
 }

@@ -9,12 +9,13 @@ mod events;
 mod groups;
 mod jobs;
 mod keys;
+mod reviews;
 mod schedules;
 mod steps;
 mod webhooks;
 
 use convoke_app::ports::{
-    Deliveries, Events, Groups, Inbox, Jobs, Keys, Links, Rooms, Schedules, Steps, Sweeps, Webhooks,
+    Deliveries, Events, Groups, Inbox, Jobs, Keys, Links, Reviews, Rooms, Schedules, Steps, Sweeps, Webhooks,
 };
 
 pub use agreement::{changes_agree, groups_round_trip};
@@ -37,6 +38,7 @@ pub use jobs::{
     jobs_are_filtered, jobs_are_listed_newest_first, racing_submissions_make_one_job, submission_is_idempotent,
 };
 pub use keys::{keys_are_kept_by_tenant, tenants_never_meet};
+pub use reviews::{decisions_are_kept_by_their_marks, questions_are_put_once};
 pub use schedules::{due_schedules_come_by_time, runs_are_kept_newest_first, schedules_are_stored_over_their_version};
 pub use steps::{
     a_fetch_brings_what_exists, chunks_come_back, results_are_paged_in_order, results_are_put_once,
@@ -58,6 +60,7 @@ pub trait Table:
     + Links
     + Inbox
     + Rooms
+    + Reviews
     + Clone
     + 'static
 {
@@ -76,6 +79,7 @@ impl<
         + Links
         + Inbox
         + Rooms
+        + Reviews
         + Clone
         + 'static,
 > Table for T

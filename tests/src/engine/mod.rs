@@ -63,6 +63,7 @@ pub fn root(nodes: usize, budget: Cost, (now_ms, time_ms): (u64, Option<u64>)) -
             groups: BTreeMap::new(),
             created_ms: now_ms,
             deadline_ms: now_ms + time_ms.unwrap_or(30 * 24 * 3_600_000),
+            rests_since_ms: None,
             due_ms: Some(now_ms + 60_000),
             swept_ver: 0,
             pause_ms: 0,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use convoke_app::model::{Message, ModelProfile, ToolCall};
 use convoke_app::script::{
-    Accepted, Ask, Broken, Inputs, ItemList, Known, NewFile, Read, ReadScope, Rejected, Script, Toolbox,
+    Accepted, Ask, Broken, Inputs, ItemList, Known, NewFile, Question, Read, ReadScope, Rejected, Script, Toolbox,
 };
 use convoke_domain::graph::{Branch, Graph, Join, Map, Node, OnBound, OnError, Task, TaskKind, Thread, Work};
+use convoke_domain::review::{Deciders, DefaultAction, OnReject, TIME_MAX_MS, Terms};
 use serde_json::{Value, json};
 
 /// A job's shape.
@@ -37,7 +38,17 @@ pub enum Shape {
     },
     /// One, a condition, one of two, one.
     Branch,
+    /// Rounds of a step and a review of it, approved in the last one; one.
+    Reviewed {
+        /// Rounds.
+        rounds: u32,
+        /// Whether nobody decides, so that the first round is approved by default.
+        is_left: bool,
+    },
 }
+
+/// How long nobody decides where a review is left alone.
+pub const LEFT_MS: u64 = 10 * 60_000;
 
 impl Shape {
     /// Steps that ask a model.
@@ -50,6 +61,7 @@ impl Shape {
             Self::Ordered { items } => 2 * u64::from(items) + 2,
             Self::Loop { rounds } => 2 * u64::from(rounds) + 1,
             Self::Branch => 3,
+            Self::Reviewed { rounds, .. } => u64::from(rounds) + 1,
         }
     }
 
@@ -67,6 +79,12 @@ impl Shape {
             Self::Loop { rounds } => {
                 vec![node("l", &[], Work::Thread(thread(&["x", "y"], rounds + 2))), agent("z", &[0])]
             }
+            Self::Reviewed { rounds, is_left } => {
+                let mut thread = thread(&["x", "r"], rounds + 2);
+                thread.tasks[1].kind = TaskKind::Review(terms(is_left));
+                thread.looped = true;
+                vec![node("l", &[], Work::Thread(thread)), agent("z", &[0])]
+            }
             Self::Branch => vec![agent("a", &[]), condition(), on("yes", true), on("no", false), agent("z", &[2, 3])],
         };
         Graph { nodes }
@@ -77,6 +95,15 @@ const NEEDS: [usize; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 
 fn task(id: &str, kind: TaskKind) -> Task {
     Task { id: id.to_owned(), kind, attempts_max: 30 }
+}
+
+const fn terms(is_left: bool) -> Terms {
+    Terms {
+        deadline_ms: if is_left { LEFT_MS } else { TIME_MAX_MS },
+        reminder_ms: Some(LEFT_MS / 4),
+        default: if is_left { Some(DefaultAction::Approve) } else { None },
+        on_reject: OnReject::Fail,
+    }
 }
 
 fn thread(ids: &[&str], rounds_max: u32) -> Thread {
@@ -127,12 +154,17 @@ impl Simple {
     }
 }
 
+/// The tasks whose outputs others read: who decided, and what they said, is nobody's to know.
+fn spoken(node: &Node) -> impl Iterator<Item = &Task> {
+    node.thread().tasks.iter().filter(|task| !matches!(task.kind, TaskKind::Review(_)))
+}
+
 fn reads_of(index: usize, node: &Node) -> Vec<Read> {
     let scope = match node.work {
         Work::Thread(_) => ReadScope::Node(index),
         Work::Map(_) => ReadScope::Map(index),
     };
-    node.thread().tasks.iter().map(|task| Read { task: task.id.clone(), scope, with_files: false }).collect()
+    spoken(node).map(|task| Read { task: task.id.clone(), scope, with_files: false }).collect()
 }
 
 impl Script for Simple {
@@ -148,7 +180,7 @@ impl Script for Simple {
             let own = |scope: ReadScope| {
                 move |task: &Task| Read { task: task.id.clone(), scope, with_files: scope == ReadScope::Awaited }
             };
-            reads.extend(node.thread().tasks.iter().map(own(ReadScope::Thread)));
+            reads.extend(spoken(node).map(own(ReadScope::Thread)));
             if matches!(node.work, Work::Map(_)) {
                 reads.extend(node.thread().tasks.iter().map(own(ReadScope::Awaited)));
             }
@@ -195,6 +227,7 @@ impl Script for Simple {
         Ok(match (self.shape, task) {
             (Shape::Loop { rounds }, "y") => last(rounds),
             (Shape::Ordered { .. }, "test") => last(1),
+            (Shape::Reviewed { rounds, is_left }, "r") => last(if is_left { 1 } else { rounds }),
             _ => None,
         })
     }
@@ -205,6 +238,11 @@ impl Script for Simple {
 
     fn join(&self, _task: &str, _inputs: &Inputs) -> Value {
         Value::Null
+    }
+
+    fn review(&self, task: &str, inputs: &Inputs) -> Result<Option<Question>, Broken> {
+        let text = format!("{task} in round {}?", inputs.round);
+        Ok(Some(Question { text, shows: Vec::new(), deciders: Deciders::default() }))
     }
 
     fn list(&self, _map: &str, _inputs: &Inputs) -> Result<ItemList, Broken> {

@@ -10,6 +10,7 @@ mod hooks;
 mod list;
 mod outbound;
 mod queue;
+mod reviews;
 mod schedules;
 mod table;
 

@@ -33,6 +33,7 @@ pub struct Changed {
 pub(super) struct State {
     pub(super) schedules: super::schedules::Stored,
     pub(super) chats: super::chats::Stored,
+    pub(super) reviews: super::reviews::Stored,
     groups: BTreeMap<(JobKey, GroupId), Group>,
     heads: BTreeMap<JobKey, JobHead>,
     rows: BTreeMap<JobKey, JobRow>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use convoke_domain::money::MicroUsd;
+use convoke_domain::review::Decision;
 
 /// Crews of AI agents that build what you ask for, on your machine or in your AWS account.
 #[derive(Debug, Parser)]
@@ -32,6 +33,8 @@ pub enum Command {
     /// Looks at jobs and acts on them.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Decides a review: the first decision counts.
+    Review(ReviewArgs),
     /// Submits jobs again and again, by crontab or pause.
     #[command(subcommand)]
     Schedules(SchedulesCommand),
@@ -242,6 +245,8 @@ pub enum JobsCommand {
     Cancel(JobArgs),
     /// Runs a failed or cancelled job again as a new one, keeping the results that it has.
     Retry(JobArgs),
+    /// Lists what people were asked, and what they decided.
+    Reviews(JobArgs),
     /// Lists a job's artifacts.
     Artifacts(JobArgs),
     /// Copies a job's artifacts to a folder.
@@ -255,6 +260,27 @@ pub enum JobsCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// Arguments of `review`.
+#[derive(Debug, Args)]
+pub struct ReviewArgs {
+    /// Which job.
+    pub job: String,
+    /// Which of its reviews, e.g. `approve@2`.
+    pub review: String,
+    /// What is decided: approve, changes or reject.
+    #[arg(value_parser = decision)]
+    pub decision: Decision,
+    /// What is to be different, or why.
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// One job.
@@ -457,4 +483,9 @@ fn pause(text: &str) -> Result<u64, String> {
 fn dollars(text: &str) -> Result<MicroUsd, String> {
     let usd = text.parse().ok().filter(|usd: &MicroUsd| usd.0 > 0);
     usd.ok_or_else(|| "expected US dollars above 0, such as 1.50".to_owned())
+}
+/// Reads `approve`, `changes` or `reject`.
+fn decision(text: &str) -> Result<Decision, String> {
+    let found = Decision::ALL.into_iter().find(|decision| decision.as_str() == text);
+    found.ok_or_else(|| format!("one of {}", Decision::ALL.map(Decision::as_str).join(", ")))
 }

@@ -10,6 +10,7 @@ use convoke_api::step::{StepList, StepView};
 use super::api::Api;
 use super::failure::Failure;
 use super::progress::Progress;
+use super::reviews::Asker;
 
 /// How long one request waits for news, in seconds.
 const WAIT_S: u32 = 5;
@@ -49,13 +50,22 @@ pub async fn follow(
 ) -> Result<JobView, Failure> {
     let mut after = 0_u64;
     let mut failures = 0;
+    let mut asker = Asker::default();
     loop {
-        match news(api, job, after).await {
+        let news = tokio::select! {
+            news = news(api, job, after) => news,
+            line = asker.line() => {
+                asker.answer(api, job, (&line, progress)).await;
+                continue;
+            }
+        };
+        match news {
             Ok((events, view)) => {
                 failures = 0;
                 after = events.next_after;
                 show(api, job, &events, progress).await?;
                 progress.state(&view);
+                asker.look(&view, progress);
                 if view.status.is_terminal() {
                     progress.end();
                     return Ok(view);

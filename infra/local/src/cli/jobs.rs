@@ -8,12 +8,12 @@ use convoke_api::step::StepState;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::args::{JobArgs, JobsCommand, Target};
-use super::download;
+use super::args::{JobArgs, JobsCommand, ReviewArgs, Target};
 use super::failure::{Exit, Failure};
 use super::follow::{self, decode};
 use super::progress::{Progress, Show, printable};
 use super::session::{Needs, Session};
+use super::{download, reviews};
 use crate::local::Duty;
 
 /// Does what is asked. Where nobody serves, only `watch` works on jobs; the others look, or leave word.
@@ -37,9 +37,17 @@ pub async fn jobs(command: JobsCommand, session: &Session<'_>) -> Result<Exit, F
             let acted = act(&connect(&args.target).await?, &args, "retry").await;
             leave_word(session, acted).await
         }
+        JobsCommand::Reviews(args) => reviews::list(&connect(&args.target).await?, &args).await,
         JobsCommand::Artifacts(args) => artifacts(&connect(&args.target).await?, &args).await,
         JobsCommand::Download { job, out, target } => copy(&connect(&target).await?, &job, out).await,
     }
+}
+
+/// Decides a review. Where nobody serves, somebody else goes on with the job.
+pub async fn review(args: &ReviewArgs, session: &Session<'_>) -> Result<Exit, Failure> {
+    let api = session.connect(&args.target, Needs { model: None, duty: Duty::Answer }).await?;
+    let acted = reviews::decide(&api, args).await;
+    leave_word(session, acted).await
 }
 
 async fn list(api: &Api, (status, limit): (Option<String>, u32), json: bool) -> Result<Exit, Failure> {
@@ -68,6 +76,7 @@ async fn show(api: &Api, args: &JobArgs) -> Result<Exit, Failure> {
             StepState::Completed => "✓",
             StepState::Failed => "✗",
             StepState::Running => "▸",
+            StepState::AwaitingReview => "?",
             _ => "·",
         };
         println!("  {mark} {}", printable(&step.step));

@@ -13,7 +13,8 @@ pub mod keys;
 pub mod models;
 pub mod notes;
 pub mod progress;
-pub mod run;
+pub mod reviews;
+mod run;
 pub mod schedules;
 pub mod session;
 pub mod webhooks;
@@ -61,12 +62,18 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
     let settings = Settings::find(Told { config: cli.config, data_dir: cli.data_dir });
     let settings = settings.map_err(|error| Failure::caused("", &error).usage_exit())?;
     match cli.command {
-        Command::Run(args) => run(&settings, args).await,
-        Command::FollowUp(args) => follow_up(&settings, args).await,
+        Command::Run(args) => Box::pin(run(&settings, args)).await,
+        Command::FollowUp(args) => Box::pin(follow_up(&settings, args)).await,
         Command::Serve(args) => serve(&settings, &args).await,
         Command::Jobs(command) => {
             let session = Session::new(&settings);
             let exit = jobs::jobs(command, &session).await;
+            session.end().await;
+            exit
+        }
+        Command::Review(args) => {
+            let session = Session::new(&settings);
+            let exit = jobs::review(&args, &session).await;
             session.end().await;
             exit
         }

@@ -40,6 +40,11 @@ impl Progress {
         Self { bar, quiet: show == Show::Nothing, started: Instant::now(), running: BTreeSet::new() }
     }
 
+    /// Whether somebody looks at it: it moves.
+    pub const fn is_watched(&self) -> bool {
+        self.bar.is_some()
+    }
+
     /// Prints a line that stays.
     pub fn line(&self, line: &str) {
         let line = printable(line);

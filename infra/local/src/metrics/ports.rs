@@ -55,6 +55,9 @@ impl Meters {
             EventKind::StepStarted { .. }
             | EventKind::StepWaitsForBudget { .. }
             | EventKind::MapStarted { .. }
+            | EventKind::ReviewRequested { .. }
+            | EventKind::ReviewReminded { .. }
+            | EventKind::ReviewDecided { .. }
             | EventKind::Ending { .. }
             | EventKind::Cost { .. } => {}
         }

@@ -236,6 +236,11 @@ fn job_operations() -> Vec<Op> {
             .param(Place::Path, "step", "The step's name, e.g. `code[3]@2`.", text())
             .answers(200, "The step.", &[("application/json", Some("StepDetail"))]),
         events(),
+        get("/v1/jobs/{id}/reviews", "listReviews", "Lists what people were asked, in that order: the latest 100.")
+            .answers(200, "The reviews.", &[("application/json", Some("ReviewList"))]),
+        get("/v1/jobs/{id}/reviews/{review}", "getReview", "Shows a review: the question, and what came of it.")
+            .param(Place::Path, "review", "The review's name, e.g. `approve@2`.", text())
+            .answers(200, "The review.", &[("application/json", Some("ReviewView"))]),
         get("/v1/jobs/{id}/result", "getResult", "Shows what came of a job that has ended.")
             .answers(200, "The result.", &[("application/json", Some("ResultView"))])
             .fails([(409, "The job has not ended yet.")]),
@@ -291,6 +296,21 @@ fn artifact_operations() -> Vec<Op> {
 fn control_operations() -> Vec<Op> {
     let post = |path, id, summary| Op::new(Verb::Post, path, id, summary).function("control").of_job();
     vec![
+        post(
+            "/v1/jobs/{id}/reviews/{review}",
+            "decideReview",
+            "Decides a review. The first decision counts; a repeat of it changes nothing.",
+        )
+        .param(Place::Path, "review", "The review's name, e.g. `approve@2`.", text())
+        .body("DecisionRequest", true)
+        .answers(200, "The review as it is decided.", &[("application/json", Some("ReviewView"))])
+        .fails([
+            BAD_REQUEST,
+            (409, "Another decision was first, the review's time is over, or the job has ended."),
+            TOO_LARGE,
+            NOT_JSON,
+            (422, "The body is no decision."),
+        ]),
         post(
             "/v1/jobs/{id}/cancel",
             "cancelJob",

@@ -33,7 +33,7 @@ mod tests {
             assert_eq!(doc.name, name);
             for capability in [Capability::Capable, Capability::Small] {
                 let flow = compile(&doc, capability).unwrap_or_else(|issues| panic!("{capability:?}: {issues:#?}"));
-                assert_eq!(flow.tasks().count(), 7);
+                assert_eq!(flow.tasks().count(), 8);
             }
         }
         assert!(built_in("hardware").is_none());

@@ -268,7 +268,12 @@ fn value(expr: &Expr, scope: &Map<String, Value>, task: &str, place: &'static st
     expr.eval(scope, &[]).map_err(|source| TaskError::Expression { task: task.to_owned(), place, source })
 }
 
-fn truth(expr: &Expr, scope: &Map<String, Value>, task: &str, place: &'static str) -> Result<bool, TaskError> {
+pub(crate) fn truth(
+    expr: &Expr,
+    scope: &Map<String, Value>,
+    task: &str,
+    place: &'static str,
+) -> Result<bool, TaskError> {
     let value = value(expr, scope, task, place)?;
     value.as_bool().ok_or_else(|| wrong_type(task, place, "true or false", &value))
 }

@@ -14,6 +14,7 @@ mod media;
 mod parse;
 mod plan;
 mod prompt;
+mod question;
 mod schema;
 mod script;
 mod spec;

@@ -1,6 +1,6 @@
 //! Reads a flow's document: YAML or JSON, bounded, with errors that say where.
 
-use convoke_api::flow::{AgentNode, ConditionNode, FlowDoc, FlowIssue, JoinNode, LoopNode, MapNode};
+use convoke_api::flow::{AgentNode, ConditionNode, FlowDoc, FlowIssue, JoinNode, LoopNode, MapNode, ReviewNode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 256 << 10;
 /// Deepest nesting of a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 32;
 /// Kinds of nodes that are named in the design and don't exist yet.
-const LATER_KINDS: [&str; 5] = ["crew", "model", "tool", "review", "flow"];
+const LATER_KINDS: [&str; 4] = ["crew", "model", "tool", "flow"];
+/// Kinds of nodes that there are.
+const KINDS: &str = "one of agent, map, loop, condition, join, review";
 
 /// Reads YAML or JSON. Aliases are expanded within the same bounds as everything else.
 pub fn parse(text: &str) -> Result<FlowDoc, Vec<FlowIssue>> {
@@ -111,11 +113,10 @@ fn later_kinds(value: &Value) -> Vec<FlowIssue> {
 
 fn find_later(node: &Value, path: &str, issues: &mut Vec<FlowIssue>) {
     if let Some(kind) = node.get("kind").and_then(Value::as_str).filter(|kind| LATER_KINDS.contains(kind)) {
-        let hint = "there are agent, map, loop, condition and join";
         issues.push(FlowIssue::new(
             format!("{path}.kind"),
             format!("nodes of kind {kind} are not available yet"),
-            hint,
+            KINDS,
         ));
     }
     if let Some(body) = node.get("node") {
@@ -163,11 +164,12 @@ fn node_issue(node: &Value, path: &str) -> Option<FlowIssue> {
         Some("loop") => typed::<LoopNode>(fields, path),
         Some("condition") => typed::<ConditionNode>(fields, path),
         Some("join") => typed::<JoinNode>(fields, path),
+        Some("review") => typed::<ReviewNode>(fields, path),
         Some(other) => {
             let message = format!("unknown kind {other:?}");
-            Some(FlowIssue::new(format!("{path}.kind"), message, "one of agent, map, loop, condition, join"))
+            Some(FlowIssue::new(format!("{path}.kind"), message, KINDS))
         }
-        None => Some(FlowIssue::new(path, "the node has no kind", "one of agent, map, loop, condition, join")),
+        None => Some(FlowIssue::new(path, "the node has no kind", KINDS)),
     }
 }
 
@@ -224,7 +226,8 @@ agents: {writer: {role: Writer, goal: "...", backstory: "..."}}
             (edited("needs: [split]", "need: [split]"), "nodes[1].need", "unknown field `need`"),
             (edited("kind: map", "kind: amp"), "nodes[1].kind", "unknown kind \"amp\""),
             (edited("    kind: map\n", ""), "nodes[1]", "the node has no kind"),
-            (edited("kind: map", "kind: review"), "nodes[1].kind", "kind review are not available yet"),
+            (edited("kind: map", "kind: flow"), "nodes[1].kind", "kind flow are not available yet"),
+            (edited("kind: map", "kind: review"), "nodes[1].over", "unknown field `over`"),
             (
                 edited("{kind: agent, agent: writer", "{kind: crew, agent: writer"),
                 "nodes[1].node.kind",

@@ -121,7 +121,7 @@ pub(crate) fn output_path(
     Ok(Some(path))
 }
 
-fn fill(
+pub(crate) fn fill(
     template: &Template,
     values: &minijinja::Value,
     spec: &TaskSpec,

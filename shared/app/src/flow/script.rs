@@ -18,13 +18,14 @@ use super::evaluate::{
 use super::finding::{feedback, summary};
 use super::inputs::{self, conflicts};
 use super::prompt::{answer_path, prompt};
+use super::question::question;
 use super::spec::{Capability, CompiledFlow, MapSpec, Read, ReadKind, TaskSpec};
 use super::tools::{NewFile, Scope};
 use super::{compile, from_value};
 use crate::model::ModelProfile;
 use crate::platform::Compile;
 use crate::ports::FileRef;
-use crate::script::{self, Ask, Broken, Inputs, ItemList, Known, ReadScope, Rejected, Script, Toolbox};
+use crate::script::{self, Ask, Broken, Inputs, ItemList, Known, Question, ReadScope, Rejected, Script, Toolbox};
 
 /// Opens the tools of a step; implemented where the tools are.
 pub trait ToolKit: Send + Sync {
@@ -311,6 +312,12 @@ impl Script for JobScript {
     fn join(&self, task: &str, loaded: &Inputs) -> Value {
         let spec = self.flow.task(task);
         spec.map_or(Value::Null, |spec| evaluate_join(spec, &self.inputs(&spec.reads, loaded)))
+    }
+
+    fn review(&self, task: &str, loaded: &Inputs) -> Result<Option<Question>, Broken> {
+        let spec = self.task(task)?;
+        let inputs = self.inputs(&self.all_reads(spec), loaded);
+        question(spec, &inputs, &|path| loaded.contents.get(path)).map_err(|error| broken(&error))
     }
 
     fn list(&self, map: &str, loaded: &Inputs) -> Result<ItemList, Broken> {

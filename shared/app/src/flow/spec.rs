@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use convoke_api::flow::FlowIssue;
 use convoke_domain::graph::{Graph, ROUNDS_MAX, TaskKind, Work};
+use convoke_domain::path::ArtifactPath;
+use convoke_domain::review::Deciders;
 use serde_json::{Map, Value};
 
 use super::expr::Expr;
@@ -116,9 +118,29 @@ impl TaskSpec {
     pub(crate) const fn agent(&self) -> Option<&AgentSpec> {
         match &self.body {
             TaskBody::Agent(agent) => Some(agent),
-            TaskBody::Condition(_) | TaskBody::Join => None,
+            TaskBody::Condition(_) | TaskBody::Join | TaskBody::Review(_) => None,
         }
     }
+}
+
+/// What a review asks, and whom.
+#[derive(Debug)]
+pub(crate) struct ReviewSpec {
+    pub(crate) question: Template,
+    /// In the order in which it is shown.
+    pub(crate) shows: Vec<Shown>,
+    /// Whether anybody is asked; always where there is none.
+    pub(crate) condition: Option<Expr>,
+    pub(crate) deciders: Deciders,
+}
+
+/// What is to be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What stands behind a name.
+    Output(Binding),
+    /// A file that one of the task's [`files`](TaskSpec::files) left.
+    File(ArtifactPath),
 }
 
 #[derive(Debug)]
@@ -126,6 +148,7 @@ pub(crate) enum TaskBody {
     Agent(Box<AgentSpec>),
     Condition(Expr),
     Join,
+    Review(Box<ReviewSpec>),
 }
 
 /// Texts of an agent.

@@ -38,6 +38,7 @@ fn inputs(flow: &CompiledFlow, round: u32) -> Inputs {
     let outputs = [
         ("architect", json!({"summary": "A small HTTP service.", "stack": ["Python"], "answers": []})),
         ("planner", json!({"agreed": round > 1, "concerns": ["Which port?"], "shared_files": [], "tasks": tasks})),
+        ("plan_review", json!({"decision": "approve", "comment": "", "by": "", "expired": false, "asked": false})),
         ("orchestrator", json!({"orders": [{"task": "t2", "brief": "Define `app`.", "checks": ["POST answers 201"]}]})),
         ("coder", json!({"summary": "Wrote the API.", "notes": [], "files": []})),
         ("tester", review.clone()),
@@ -254,11 +255,13 @@ fn input_of_the_software_flow() {
     let valid = validate_input(&flow, &json!({"prompt": "x"})).expect("valid");
     assert_eq!(valid, json!({"prompt": "x", "max_tasks": 12, "max_rounds": 3, "review_plan": false, "files": []}));
     assert_eq!(flow.for_input(&valid).expect("bounded").graph.nodes[0].thread().rounds_max, 3);
+    let reviewed = validate_input(&flow, &json!({"prompt": "x", "review_plan": true})).expect("valid");
+    assert_eq!(flow.for_input(&reviewed).expect("bounded").graph.nodes[0].thread().rounds_max, 8);
     let cases = [
         (json!({}), "prompt"),
         (json!({"prompt": ""}), "input.prompt"),
         (json!({"prompt": "x", "max_tasks": 65}), "input.max_tasks"),
-        (json!({"prompt": "x", "review_plan": true}), "reviews of the plan by a person come later"),
+        (json!({"prompt": "x", "review_plan": "yes"}), "input.review_plan"),
         (json!({"prompt": "x", "tasks": 3}), "tasks"),
     ];
     for (input, expected) in cases {

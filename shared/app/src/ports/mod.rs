@@ -10,6 +10,7 @@ mod deliveries;
 mod env;
 mod outbound;
 mod records;
+mod reviews;
 mod schedules;
 mod store;
 mod webhooks;
@@ -27,9 +28,10 @@ pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryR
 pub use env::Env;
 pub use outbound::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};
 pub use records::{
-    Definition, Event, EventKind, FileRef, JobHead, JobRow, KeyRecord, Manifest, Payload, Progress, StepRecord,
+    Definition, Event, EventKind, FileRef, JobHead, JobRow, Judged, KeyRecord, Manifest, Payload, Progress, StepRecord,
     TurnRecord,
 };
+pub use reviews::{DecidedBy, DecisionRecord, ReviewRecord, Reviewed, Reviews, Shown};
 pub use schedules::{Batch, DueSchedule, RunJob, RunRecord, ScheduleRecord, Schedules, Tick, Timing};
 pub use store::{
     Applied, EventPage, Events, Fetched, Groups, Idempotency, JobFilter, JobPage, Jobs, Keys, Reads, Steps, Submission,

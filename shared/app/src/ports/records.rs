@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use convoke_api::job::ChangesView;
 use convoke_domain::ids::{GroupId, JobId, StepId, TenantId};
 use convoke_domain::money::Cost;
+use convoke_domain::review::Decision;
 use convoke_domain::status::{JobStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -135,9 +136,23 @@ pub struct Progress {
     /// What whoever gets the result should know, unless a later round of the step replaces it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Of a review that somebody was asked: what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
     /// The item failed, and the map goes on without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// What came of a review, where the job went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What counts.
+    pub decision: Decision,
+    /// Mark of the decision that counts.
+    pub mark: String,
+    /// Hash of what was judged: a retry takes the decision over where it is to judge the same.
+    pub digest: String,
 }
 
 /// A step's result: put once, the journal of its last turn at the same time.
@@ -320,6 +335,29 @@ pub enum EventKind {
     MapStarted {
         /// The map's id.
         step: String,
+    },
+    /// A person is asked.
+    #[serde(rename = "review.requested")]
+    ReviewRequested {
+        /// The review's step as displayed.
+        review: String,
+    },
+    /// People were reminded.
+    #[serde(rename = "review.reminded")]
+    ReviewReminded {
+        /// The review's step.
+        review: String,
+    },
+    /// A review is decided, or its time is over.
+    #[serde(rename = "review.decided")]
+    ReviewDecided {
+        /// The review's step.
+        review: String,
+        /// What counts, if anything does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
+        /// Whether that is because its time was over.
+        expired: bool,
     },
     /// No more steps are started.
     #[serde(rename = "job.ending")]

@@ -111,6 +111,11 @@ impl From<EventKind> for EventWhat {
             }
             EventKind::StepWaitsForBudget { step } => EventWhat::StepWaitsForBudget { step },
             EventKind::MapStarted { step } => EventWhat::MapStarted { step },
+            EventKind::ReviewRequested { review } => EventWhat::ReviewRequested { review },
+            EventKind::ReviewReminded { review } => EventWhat::ReviewReminded { review },
+            EventKind::ReviewDecided { review, decision, expired } => {
+                EventWhat::ReviewDecided { review, decision, expired }
+            }
             EventKind::Ending { stop_reason, step, cause } => EventWhat::Ending { stop_reason, step, cause },
             EventKind::Ended { status, stop_reason } => EventWhat::Ended { status, stop_reason },
             EventKind::Cost { spent } => EventWhat::Cost { spent: spent.into() },

@@ -15,6 +15,9 @@ use crate::platform::Platform;
 use crate::ports::{JobHead, Manifest};
 use crate::work::{JobOutline, WorkError};
 
+/// Most reviews that a job shows.
+const REVIEWS_MAX: usize = 20;
+
 impl Platform {
     /// A job as it stands, strongly read.
     pub async fn job_view(&self, key: &JobKey) -> Result<JobView, Failure> {
@@ -27,19 +30,18 @@ impl Platform {
         let Manifest { warnings, changes, .. } = self.manifest(key, &root).await?.unwrap_or_default();
         let follows = flow.as_ref().and_then(|flow| Some(flow.definition.base.as_ref()?.job.clone()));
         let schedule = flow.as_ref().and_then(|flow| Some(flow.definition.tick.as_ref()?.schedule.clone()));
+        let reviews = match &flow {
+            Some(flow) => self.review_views(key, (flow, &root), REVIEWS_MAX).await?,
+            None => Vec::new(),
+        };
         let labels = flow.map(|flow| flow.definition.labels.clone()).unwrap_or_default();
         let job = root
             .root()
             .ok_or_else(|| WorkError::Corrupt { job: key.to_string(), detail: "its item is a map's".to_owned() })?;
-        Ok(JobView {
-            progress,
-            warnings,
-            changes,
-            follows,
-            labels,
-            schedule,
-            ..outline(key, head, (&root, job), &fans)
-        })
+        let rested_ms = root.rests_since_ms().map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
+        let deadline_at = Time(job.deadline_ms.saturating_add(rested_ms));
+        let outline = outline(key, head, (&root, job), &fans);
+        Ok(JobView { progress, warnings, changes, follows, labels, schedule, reviews, deadline_at, ..outline })
     }
 
     /// The job's flow; `None` where this version can't read it any more, which mustn't hide the job.

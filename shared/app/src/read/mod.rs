@@ -5,7 +5,7 @@ mod job;
 mod list;
 mod progress;
 mod result;
-mod steps;
+pub(crate) mod steps;
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ impl Platform {
         Ok(Some(load_value(&*self.ports.blobs, key, &record.output).await?))
     }
 
-    async fn result_of(&self, key: &JobKey, step: &StepId) -> Result<Option<StepRecord>, Failure> {
+    pub(crate) async fn result_of(&self, key: &JobKey, step: &StepId) -> Result<Option<StepRecord>, Failure> {
         let reads = Reads { results: vec![step.clone()], ..Reads::default() };
         Ok(self.ports.steps.fetch(key, &reads).await?.results.remove(step))
     }

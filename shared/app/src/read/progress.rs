@@ -62,6 +62,7 @@ fn state(root: &Group, node: &Node, slot: Option<&Slot>, standing: Standing) -> 
         (Standing::Skipped, _) => NodeState::Skipped,
         (Standing::Waiting | Standing::Ready, _) if is_over => NodeState::Stopped,
         (Standing::Waiting, _) => NodeState::Waiting,
+        (Standing::Ready, Some(slot)) if slot.asked().is_some() => NodeState::AwaitingReview,
         (Standing::Ready, Some(slot)) if slot.claim.is_some() || slot.wait == Wait::Groups => NodeState::Running,
         (Standing::Ready, _) => NodeState::Ready,
     }
@@ -138,6 +139,7 @@ mod tests {
             groups: BTreeMap::new(),
             created_ms: 0,
             deadline_ms: 10_000,
+            rests_since_ms: None,
             due_ms: None,
             swept_ver: 0,
             pause_ms: 0,

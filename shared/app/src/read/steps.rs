@@ -162,6 +162,7 @@ impl<'g> Standings<'g> {
             _ if self.is_over => StepState::Stopped,
             Wait::Groups => StepState::WaitingForItems,
             Wait::Funds => StepState::WaitingForBudget,
+            Wait::Person(_) => StepState::AwaitingReview,
             Wait::Nothing if slot.is_held(now_ms) => StepState::Running,
             Wait::Nothing => StepState::Ready,
         }
@@ -242,7 +243,7 @@ fn page(standings: &Standings<'_>, records: Vec<StepRecord>, after: Option<&Step
 }
 
 /// Reads `code[3]@2`.
-fn parse(name: &str) -> Option<StepId> {
+pub(crate) fn parse(name: &str) -> Option<StepId> {
     let (name, round) = match name.rsplit_once('@') {
         Some((name, round)) => (name, Some(round.parse().ok()?)),
         None => (name, None),

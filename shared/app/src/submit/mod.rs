@@ -337,6 +337,7 @@ fn new_root(graph: &Graph, budget: Cost, now_ms: u64, deadline_ms: u64) -> Group
         groups: BTreeMap::new(),
         created_ms: now_ms,
         deadline_ms,
+        rests_since_ms: None,
         due_ms: Some(now_ms + FIRST_LOOK_MS),
         swept_ver: 0,
         pause_ms: 0,

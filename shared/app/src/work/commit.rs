@@ -6,12 +6,13 @@ use convoke_domain::graph::{Map, Work as NodeWork};
 use convoke_domain::group::{Ending, Group};
 use convoke_domain::ids::{GroupId, JobKey, SlotId, StepId};
 use convoke_domain::money::Cost;
+use convoke_domain::review::Decision;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::agent::Worked;
 use super::ending::Setback;
-use super::prepare::{Prepared, Work};
+use super::prepare::{Known as KnownValue, Prepared, Work};
 use super::shift::{Duty, Held, Lead, RACES_MAX, Shift, distinct};
 use super::{WorkError, store_value, unexpected};
 use crate::model::Usage;
@@ -41,7 +42,11 @@ impl Shift<'_> {
                 return Ok((None, self.fail(held, &setback).await?));
             }
             Work::Adopt(record) => (self.adopt(&held, *record).await?, Cost::ZERO),
-            Work::Value { output, branch } => (self.value_record(&held, &output, branch).await?, Cost::ZERO),
+            Work::Value(known) => match self.value_record(&held, *known).await? {
+                Ok(record) => (record, Cost::ZERO),
+                Err(setback) => return Ok((None, self.fail(held, &setback).await?)),
+            },
+            Work::Ask(asking) => return Ok((None, Box::pin(self.ask(held, *asking)).await?)),
             Work::List(list) => match self.list_record(&held, list).await? {
                 Ok(record) => (record, Cost::ZERO),
                 Err(setback) => return Ok((None, self.fail(held, &setback).await?)),
@@ -85,17 +90,14 @@ impl Shift<'_> {
         }
     }
 
-    async fn value_record(
-        &mut self,
-        held: &Held,
-        output: &Value,
-        branch: Option<bool>,
-    ) -> Result<StepRecord, WorkError> {
+    async fn value_record(&self, held: &Held, known: KnownValue) -> Result<Result<StepRecord, Setback>, WorkError> {
+        let KnownValue { output, branch, judged, inputs } = known;
         let (blobs, step) = (&*self.platform.ports.blobs, held.step.to_string());
         let mut record = self.blank(held);
-        record.output = store_value(blobs, self.key(), (&step, held.mine.attempt, "output"), output).await?;
+        record.output = store_value(blobs, self.key(), (&step, held.mine.attempt, "output"), &output).await?;
         record.progress.branch = branch;
-        Ok(record)
+        record.progress.judged = judged;
+        self.with_until(held, record, inputs).await
     }
 
     /// Asks the loop's `until`, which sees this step's output.
@@ -254,6 +256,7 @@ impl Shift<'_> {
             branch: progress.branch,
             expansion: expansion.filter(|_| group.root().is_some()),
             item_failed: progress.error.is_some(),
+            sent_back: progress.judged.as_ref().is_some_and(|judged| judged.decision == Decision::Changes),
         }
     }
 
@@ -330,6 +333,9 @@ impl Shift<'_> {
         }
         if let Some(ending) = due.end {
             leads.extend(self.end_complete(group, ending).await?);
+        }
+        if due.rest {
+            Box::pin(self.rest(group)).await?;
         }
         if due.close {
             leads.extend(self.close(group).await?);

@@ -129,7 +129,7 @@ impl Shift<'_> {
     }
 
     async fn manifest(&self, held: &Held, harvest: Harvest) -> Result<Manifest, WorkError> {
-        let Harvest { mut files, keys, lines, sums, last, steps, warnings } = harvest;
+        let Harvest { mut files, decisions, keys, lines, sums, last, steps, warnings } = harvest;
         let result: Option<serde_json::Value> = match &last {
             Some(record) => Some(load_value(&*self.platform.ports.blobs, self.key(), &record.output).await?),
             None => None,
@@ -143,6 +143,7 @@ impl Shift<'_> {
             flow: &self.job,
             keys: &keys,
             lines: &lines,
+            decisions: &decisions,
             sums: &sums,
             steps,
             warnings: &warnings,

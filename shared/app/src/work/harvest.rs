@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use convoke_domain::graph::Graph;
+use convoke_domain::graph::{Graph, TaskKind};
 use convoke_domain::group::{Fan, Group, Order, Scope};
 use convoke_domain::ids::{GroupId, StepId};
 use convoke_domain::order;
 
-use super::report::{Line, Sum};
+use super::report::{Decided, Line, Sum};
 use crate::ports::{FileRef, StepRecord};
 
 /// Lines of the report's table of steps.
@@ -22,6 +22,8 @@ pub(super) struct Harvest {
     pub files: BTreeMap<String, FileRef>,
     /// The first steps, in the order in which they began.
     pub lines: Vec<Line>,
+    /// What came of reviews, in the order in which it came.
+    pub decisions: Vec<Decided>,
     /// What the items of maps are called, by task.
     pub keys: BTreeMap<String, Vec<String>>,
     /// What each task came to, in the order of the flow.
@@ -66,6 +68,7 @@ pub(super) struct Harvester<'g> {
     notes: BTreeMap<(usize, u32, usize), (Rank, Vec<String>)>,
     keys: BTreeMap<String, Vec<String>>,
     lines: Vec<Line>,
+    decisions: Vec<(u64, Decided)>,
     sums: BTreeMap<String, (Rank, Sum)>,
     last: Option<(Rank, StepRecord)>,
     steps: u64,
@@ -94,6 +97,7 @@ impl<'g> Harvester<'g> {
             notes: BTreeMap::new(),
             keys: BTreeMap::new(),
             lines: Vec::new(),
+            decisions: Vec::new(),
             sums: BTreeMap::new(),
             last: None,
             steps: 0,
@@ -102,11 +106,17 @@ impl<'g> Harvester<'g> {
 
     /// Takes in a committed result.
     pub fn take(&mut self, record: &StepRecord) {
-        self.steps += 1;
         let rank = self.rank(&record.step);
         let notes = self.notes.entry((rank.place, rank.item, rank.position)).or_default();
         if rank >= notes.0 {
             *notes = (rank, notes_of(record));
+        }
+        if self.is_unasked(record) {
+            return;
+        }
+        self.steps += 1;
+        if self.decisions.len() < LINES_MAX {
+            self.decisions.extend(Decided::of(record).map(|decided| (record.ended_ms, decided)));
         }
         if let (Some(keys), Some(node)) = (&record.progress.keys, self.graph.index_of(&record.step.task)) {
             let tasks = self.graph.nodes[node].thread().tasks.iter();
@@ -126,6 +136,13 @@ impl<'g> Harvester<'g> {
         for file in &record.files {
             self.versions.entry(file.path.clone()).or_default().push(Version { rank, file: file.clone() });
         }
+    }
+
+    /// Whether it is a review that nobody was asked: there is nothing to tell of it, but for what its loop has to say.
+    fn is_unasked(&self, record: &StepRecord) -> bool {
+        let task =
+            self.tasks.get(record.step.task.as_str()).map(|&(node, at)| &self.graph.nodes[node].thread().tasks[at]);
+        record.progress.judged.is_none() && task.is_some_and(|task| matches!(task.kind, TaskKind::Review(_)))
     }
 
     /// What all that was taken in comes to.
@@ -163,7 +180,9 @@ impl<'g> Harvester<'g> {
         sums.sort_by_key(|(rank, _)| *rank);
         let sums = sums.into_iter().map(|(_, sum)| sum).collect();
         let last = self.last.map(|(_, record)| record);
-        Harvest { files, keys: self.keys, lines: self.lines, sums, last, steps: self.steps, warnings }
+        self.decisions.sort_by_key(|(at_ms, _)| *at_ms);
+        let decisions = self.decisions.into_iter().map(|(_, decided)| decided).collect();
+        Harvest { decisions, files, keys: self.keys, lines: self.lines, sums, last, steps: self.steps, warnings }
     }
 
     fn rank(&self, step: &StepId) -> Rank {

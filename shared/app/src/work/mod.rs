@@ -20,6 +20,7 @@ mod panic;
 mod payload;
 mod prepare;
 mod report;
+mod review;
 mod shift;
 mod sweep;
 

@@ -4,15 +4,17 @@ use convoke_domain::decide::{self, Hold, Prior};
 use convoke_domain::graph::TaskKind;
 use convoke_domain::group::{Duty, Ending, Group};
 use convoke_domain::ids::{SlotId, StepId};
+use convoke_domain::review::Terms;
 use convoke_domain::slot::{At, Slot};
+use convoke_domain::status::StopReason;
 use serde_json::Value;
 
 use super::WorkError;
 use super::ask::Session;
 use super::load::{History, PaidTurn};
 use super::shift::Shift;
-use crate::ports::StepRecord;
-use crate::script::{Broken, Inputs, ItemList};
+use crate::ports::{Judged, StepRecord};
+use crate::script::{Broken, Inputs, ItemList, Question};
 
 /// A step that is ready to be claimed.
 pub(super) struct Prepared {
@@ -28,7 +30,9 @@ pub(super) enum Work {
     /// A model is to be asked.
     Model(Box<Session>),
     /// The value is known.
-    Value { output: Value, branch: Option<bool> },
+    Value(Box<Known>),
+    /// A person is to be asked.
+    Ask(Box<Asking>),
     /// A map's list is known.
     List(ItemList),
     /// The definition doesn't fit its input.
@@ -37,9 +41,32 @@ pub(super) enum Work {
     Finish,
 }
 
+/// A step's value that needs no model.
+pub(super) struct Known {
+    pub output: Value,
+    pub branch: Option<bool>,
+    pub judged: Option<Judged>,
+    /// What the step read, for the loop that may end with it.
+    pub inputs: Inputs,
+}
+
+/// What people are to be asked, and by when they have to decide.
+pub(super) struct Asking {
+    pub question: Question,
+    pub digest: String,
+    pub terms: Terms,
+}
+
 impl Prepared {
     const fn free(prior: Prior, work: Work) -> Self {
         Self { hold: Shift::FREE, prior, work }
+    }
+}
+
+impl Work {
+    /// A value that nobody was asked for.
+    fn value(output: Value, branch: Option<bool>, inputs: Inputs) -> Self {
+        Self::Value(Box::new(Known { output, branch, judged: None, inputs }))
     }
 }
 
@@ -67,6 +94,12 @@ impl Shift<'_> {
         let touched = before.is_some_and(|slot| slot.attempt > 0 || slot.not_before_ms > 0);
         let history = self.history(&step, touched).await?;
         let prior = prior(before, &history);
+        if let Some(TaskKind::Review(terms)) = kind {
+            let inputs = self.gather(group, slot, at, &task).await?;
+            let ruled = before.and_then(|slot| slot.ruled.as_ref());
+            let work = self.prepare_review((&step, &terms), ruled, inputs, history.result).await?;
+            return Ok(Some((step, Prepared::free(prior, work))));
+        }
         if let Some(record) = history.result {
             return Ok(Some((step, Prepared::free(prior, Work::Adopt(Box::new(record))))));
         }
@@ -89,15 +122,17 @@ impl Shift<'_> {
     ) -> Prepared {
         let script = &self.job.script;
         match kind {
+            // It is prepared on its own.
+            TaskKind::Review(_) => {
+                let cause = "a review has no value of its own".to_owned();
+                Prepared::free(prior, broken(step, &Broken { reason: StopReason::Internal, cause }))
+            }
             TaskKind::Join => {
                 let output = script.join(task, &inputs);
-                Prepared::free(prior, Work::Value { output, branch: None })
+                Prepared::free(prior, Work::value(output, None, inputs))
             }
             TaskKind::Condition => match script.condition(task, &inputs) {
-                Ok(value) => {
-                    let work = Work::Value { output: Value::Bool(value), branch: Some(value) };
-                    Prepared::free(prior, work)
-                }
+                Ok(value) => Prepared::free(prior, Work::value(Value::Bool(value), Some(value), inputs)),
                 Err(wrong) => Prepared::free(prior, broken(step, &wrong)),
             },
             TaskKind::Agent => match Session::open(self, task, inputs, turns) {
@@ -111,7 +146,7 @@ impl Shift<'_> {
     }
 }
 
-fn broken(step: &StepId, broken: &Broken) -> Work {
+pub(super) fn broken(step: &StepId, broken: &Broken) -> Work {
     Work::Broken(Ending::new(broken.reason, Some(step.to_string()), &broken.cause))
 }
 

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use convoke_api::job::{ChangeKind, ChangesView};
 use convoke_domain::group::Group;
 use convoke_domain::money::Cost;
+use convoke_domain::review::Decision;
 use convoke_domain::status::StopReason;
 use serde_json::Value;
 
 use super::JobFlow;
-use crate::ports::{FileRef, StepRecord};
+use crate::ports::{FileRef, Payload, StepRecord};
 
 /// A step in the report's table.
 pub(super) struct Line {
@@ -36,6 +37,28 @@ impl Line {
             took_ms: record.ended_ms.saturating_sub(record.started_ms),
             files: record.files.len(),
         }
+    }
+}
+
+/// What came of a review that somebody was asked.
+pub(super) struct Decided {
+    pub step: String,
+    pub decision: Decision,
+    pub by: String,
+    pub comment: String,
+}
+
+impl Decided {
+    /// Of a step's result; `None` where it is none of a review that somebody was asked.
+    pub fn of(record: &StepRecord) -> Option<Self> {
+        let judged = record.progress.judged.as_ref()?;
+        let said = |name: &str| match &record.output {
+            Payload::Inline(output) => output.get(name).and_then(Value::as_str).unwrap_or_default().to_owned(),
+            // A long comment: the step shows it.
+            Payload::Blob { .. } => String::new(),
+        };
+        let step = record.step.to_string();
+        Some(Self { step, decision: judged.decision, by: said("by"), comment: said("comment") })
     }
 }
 
@@ -66,6 +89,7 @@ pub(super) struct Facts<'a> {
     /// What the items of maps are called, by task.
     pub keys: &'a BTreeMap<String, Vec<String>>,
     pub lines: &'a [Line],
+    pub decisions: &'a [Decided],
     pub sums: &'a [Sum],
     pub steps: u64,
     pub warnings: &'a [String],
@@ -84,6 +108,7 @@ pub(super) fn report(facts: &Facts<'_>) -> String {
     head(facts, &mut text);
     asked(facts, &mut text);
     changes(facts, &mut text);
+    decisions(facts, &mut text);
     files(facts, &mut text);
     sums(facts, &mut text);
     steps(facts, &mut text);
@@ -162,6 +187,18 @@ fn changes(facts: &Facts<'_>, text: &mut String) {
     let left_out = (added + changed + removed) as usize - files.len();
     if left_out > 0 {
         let _ = writeln!(text, "- and {left_out} more");
+    }
+}
+
+fn decisions(facts: &Facts<'_>, text: &mut String) {
+    if facts.decisions.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n## Decisions\n\n| review | decision | by | comment |\n|---|---|---|---|");
+    for Decided { step, decision, by, comment } in facts.decisions {
+        let by = if by.is_empty() { "nobody in time" } else { by };
+        let (step, by, comment) = (code(step), cell(by), cell(comment));
+        let _ = writeln!(text, "| {step} | {} | {by} | {comment} |", decision.as_str());
     }
 }
 

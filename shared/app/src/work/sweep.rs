@@ -121,6 +121,8 @@ impl Platform {
         // `due` moves before anything is rung: a bell that kills its process doesn't ring every minute.
         let seen = When::Due(root.root().and_then(|job| job.due_ms));
         let change = Change::new(GroupId::Root, self.ports.env.nonce(), shift.now_ms()).when(seen).set(due);
+        // A job that rests is put off for long: whoever wakes it meanwhile makes it due earlier, and isn't overwritten.
+        let change = if root.rests_since_ms().is_some() { change.when(When::Ver(root.ver)) } else { change };
         let applied = self.ports.groups.apply(key, &change).await?;
         // Somebody else looks at it just now, or it has ended meanwhile.
         let is_mine = matches!(applied, Applied::Done(_));
@@ -206,6 +208,9 @@ impl Shift<'_> {
                 }
                 None
             }
+            Action::Remind(slot) => decide::remind(&self.view(root), slot, env.nonce()).ok(),
+            Action::Expire(slot) => self.expire(root, slot).await?,
+            Action::Rest => decide::rest(&self.view(root), env.nonce()).ok(),
             Action::FanIn(slot) => decide::fan_in(&self.view(root), slot, env.nonce()).ok(),
             Action::Ring(..) | Action::RingSolo(..) => None,
         };

@@ -86,6 +86,10 @@ fn when_holds(some: &mut Placeholders, when: &When) -> String {
         When::Due(None) => {
             format!("attribute_not_exists({}) AND attribute_exists({})", some.name(GSK2), some.name(attr::PAUSE))
         }
+        When::Rests(None) => {
+            format!("attribute_not_exists({}) AND attribute_exists({})", some.name(attr::RESTS), some.name(attr::PAUSE))
+        }
+        When::Rests(Some(since_ms)) => format!("{}={}", some.name(attr::RESTS), some.value(number(since_ms))),
         When::Due(Some(due_ms)) => format!("{}={}", some.name(GSK2), some.value(number(due_ms))),
     }
 }
@@ -116,6 +120,7 @@ struct Folded<'a> {
     ending: Option<&'a Ending>,
     status: Option<JobStatus>,
     groups: BTreeMap<GroupId, Option<Loan>>,
+    clock: Option<(u64, Option<u64>)>,
     drawn: Option<Cost>,
     failed: u32,
     due: Option<Due>,
@@ -151,7 +156,7 @@ impl<'a> Folded<'a> {
             Set::Left(delta) => self.left = self.left.plus(*delta),
             Set::Spent(cost) => self.spent += *cost,
             Set::Ending(ending) => self.ending = Some(ending),
-            Set::Status(_) | Set::Group(..) | Set::Drawn(_) | Set::Failed | Set::Due { .. } => {}
+            Set::Status(_) | Set::Group(..) | Set::Clock { .. } | Set::Drawn(_) | Set::Failed | Set::Due { .. } => {}
         }
     }
 
@@ -159,6 +164,7 @@ impl<'a> Folded<'a> {
         match set {
             Set::Status(status) => self.status = Some(*status),
             Set::Group(id, loan) => drop(self.groups.insert(*id, *loan)),
+            Set::Clock { deadline_ms, rests_since_ms } => self.clock = Some((*deadline_ms, *rests_since_ms)),
             Set::Due { due_ms, swept_ver, pause_ms } => {
                 self.due = Some(Due { at_ms: *due_ms, swept_ver: *swept_ver, pause_ms: *pause_ms });
             }
@@ -249,6 +255,14 @@ impl Clauses {
             match loan {
                 Some(loan) => self.set(&path, group::loan(*loan)),
                 None => self.removes.push(path),
+            }
+        }
+        if let Some((deadline_ms, rests_since_ms)) = folded.clock {
+            let (deadline, rests) = (self.placeholders.name(attr::DEADLINE), self.placeholders.name(attr::RESTS));
+            self.set(&deadline, number(deadline_ms));
+            match rests_since_ms {
+                Some(since_ms) => self.set(&rests, number(since_ms)),
+                None => self.removes.push(rests),
             }
         }
         if let Some(due) = folded.due {

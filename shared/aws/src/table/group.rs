@@ -45,6 +45,9 @@ fn encode_root(item: &mut Item, key: &JobKey, root: &Root) {
     item.put(attr::GROUPS, item::map(root.groups.iter().map(|(id, lent)| (id, loan(*lent)))));
     item.put(attr::CREATED, number(root.created_ms));
     item.put(attr::DEADLINE, number(root.deadline_ms));
+    if let Some(since_ms) = root.rests_since_ms {
+        item.put(attr::RESTS, number(since_ms));
+    }
     item.put(attr::SWEPT, number(root.swept_ver));
     item.put(attr::PAUSE, number(root.pause_ms));
     if let Some(due_ms) = root.due_ms {
@@ -181,6 +184,7 @@ fn decode_root(fields: &Fields<'_>) -> Result<Root, PortError> {
         groups: decode_groups(&fields.map(attr::GROUPS)?)?,
         created_ms: fields.number(attr::CREATED)?,
         deadline_ms: fields.number(attr::DEADLINE)?,
+        rests_since_ms: fields.opt_number(attr::RESTS)?,
         due_ms: fields.opt_number(GSK2)?,
         swept_ver: fields.number(attr::SWEPT)?,
         pause_ms: fields.number(attr::PAUSE)?,
@@ -293,6 +297,7 @@ mod tests {
             groups: BTreeMap::from([(GroupId::Fan { node: 3, part: 7 }, loan)]),
             created_ms: NOW_MS,
             deadline_ms: NOW_MS,
+            rests_since_ms: None,
             due_ms: Some(NOW_MS),
             swept_ver: 1_234,
             pause_ms: 60_000,

@@ -8,6 +8,8 @@
 //! | | `S#task#item#round` | a result |
 //! | | `T#task#item#round#turn` | a turn |
 //! | | `M#nnn#nnnnn` | a chunk of a map's list |
+//! | | `V#task#item#round` | what people are asked in a review |
+//! | | `V#task#item#round#mark` | a decision on it; which one counts, the job says |
 //! | | `E#nnnnnnnnnn` | a page of events, by the number of its first one; with the versions seen so far, per group |
 //! | | `N#target` | a delivery: what a target has been told, when it is due (`GSI2`) |
 //! | `T#tenant` | `I#hash`, `K#hash`, `W#id` | a caller's idempotency key (expires), an API key of the tenant, a webhook |
@@ -30,11 +32,11 @@
 //! | what | request | units |
 //! |---|---|---|
 //! | claim, journal, commit, any change | `UpdateItem`, condition, all new values; all old ones on a failed condition | 1 wu; +1 where the row changes (status: three times a job), +2 where the due time moves |
-//! | put a group, a result, a turn | `PutItem` if absent; the stored one on a failed condition | 1 wu |
+//! | put a group, a result, a turn, a question, a decision | `PutItem` if absent; the stored one on a failed condition | 1 wu |
 //! | load for a step | `BatchGetItem`, consistent, up to 100 keys | 1 ru per item |
 //! | load groups | the same | 1 ru per group |
 //! | put a list's chunks | `BatchWriteItem` by 25 | 1 wu per KB |
-//! | results, turns, events in order | `Query` on the partition, consistent | 1 ru per 4 KB |
+//! | results, turns, events, reviews in order | `Query` on the partition, consistent | 1 ru per 4 KB |
 //! | submit | `TransactWriteItems`: `J`, `D`, `I#hash`, `N#target` | 2 wu per item, +2 for the indexes; a repeat also reads `I#hash`: 1 ru |
 //! | one job | `GetItem`, consistent | 1 ru |
 //! | list jobs | `Query` on `GSI1`, backwards | 0.5 ru per 4 KB of rows |
@@ -62,6 +64,7 @@ mod jobs;
 mod keys;
 mod links;
 mod requests;
+mod reviews;
 mod rooms;
 mod schedules;
 mod schema;
@@ -83,7 +86,7 @@ pub use schema::{DUE_SHARDS, TTL_ATTRIBUTE, due_shard, table_definition};
 pub use stream::group_from_stream_image;
 
 /// The table of an installation: implements `Groups`, `Steps`, `Jobs`, `Sweeps`, `Keys`, `Schedules`, `Events`,
-/// `Webhooks`, `Deliveries`, `Links`, `Inbox` and `Rooms`. Cheap to clone.
+/// `Webhooks`, `Deliveries`, `Links`, `Inbox`, `Rooms` and `Reviews`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DynamoTable {
     client: Client,

@@ -80,6 +80,8 @@ pub(crate) mod attr {
     pub(crate) const CREATED: &str = "created_ms";
     /// Root: deadline.
     pub(crate) const DEADLINE: &str = "dl";
+    /// Root: since when the job rests; absent while its clock runs.
+    pub(crate) const RESTS: &str = "rs";
     /// Root: sum of versions that the sweep saw.
     pub(crate) const SWEPT: &str = "sv";
     /// Root: pause of the sweep.
@@ -284,6 +286,16 @@ pub(crate) fn idempotency_sk(hash: &str) -> String {
 /// Sort key of a result.
 pub(crate) fn result_sk(step: &StepId) -> String {
     format!("S#{}", step.sort_key())
+}
+
+/// Sort key of what a review asks.
+pub(crate) fn review_sk(step: &StepId) -> String {
+    format!("V#{}", step.sort_key())
+}
+
+/// Sort key of a decision on a review.
+pub(crate) fn decision_sk(step: &StepId, mark: &str) -> String {
+    format!("{}#{mark}", review_sk(step))
 }
 
 /// Sort key of a turn.

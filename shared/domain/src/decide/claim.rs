@@ -78,7 +78,9 @@ pub fn claim(view: &View<'_>, id: SlotId, worker: &Worker, hold: Hold, prior: Pr
 
 fn first_claim(view: &View<'_>, change: Change) -> Change {
     match &view.group.scope {
-        Scope::Root(root) if root.status == JobStatus::Queued => change.set(Set::Status(JobStatus::Working)),
+        Scope::Root(root) if matches!(root.status, JobStatus::Queued | JobStatus::AwaitingReview) => {
+            change.set(Set::Status(JobStatus::Working))
+        }
         Scope::Root(_) | Scope::Fan(_) => change,
     }
 }
@@ -106,7 +108,7 @@ fn reclaimable(view: &View<'_>, id: SlotId, slot: &Slot) -> Result<Slot, Refusal
     match &slot.claim {
         Some(claim) if claim.lease_until_ms > view.now_ms => Err(Refusal::Held { until_ms: claim.lease_until_ms }),
         Some(_) if slot.attempt >= view.group.attempts_max(view.graph, id, slot.at) => Err(Refusal::Exhausted),
-        None if slot.wait == Wait::Groups => Err(Refusal::Stale),
+        None if matches!(slot.wait, Wait::Groups | Wait::Person(_)) => Err(Refusal::Stale),
         None if slot.not_before_ms > view.now_ms => Err(Refusal::NotYet { not_before_ms: slot.not_before_ms }),
         Some(_) | None => Ok(slot.clone()),
     }

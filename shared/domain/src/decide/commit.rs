@@ -22,6 +22,8 @@ pub struct Outcome {
     pub expansion: Option<Expansion>,
     /// The item failed and its map goes on without it.
     pub item_failed: bool,
+    /// A person asked for changes: where the rounds are used up, that is never gone on with.
+    pub sent_back: bool,
 }
 
 /// Where the thread goes from here.
@@ -78,8 +80,8 @@ fn advance_thread(group: &Group, thread: &Thread, at: At, outcome: &Outcome) -> 
     }
     match (at.round < thread.rounds_max, thread.on_bound) {
         (true, _) => Advance::On(At { round: at.round + 1, task: 0, ..at }),
-        (false, OnBound::Proceed) => ended(group, at),
-        (false, OnBound::Fail) => Advance::NoConsensus,
+        (false, OnBound::Proceed) if !outcome.sent_back => ended(group, at),
+        (false, OnBound::Proceed | OnBound::Fail) => Advance::NoConsensus,
     }
 }
 

@@ -15,7 +15,11 @@ pub fn end(view: &View<'_>, ending: Ending, mark: String) -> Result<Change, Refu
     if over || view.group.ending.is_some() {
         return Err(Refusal::Stale);
     }
-    Ok(Change::new(view.group.id, mark, view.now_ms).when(When::Live).set(Set::Ending(ending)))
+    let change = Change::new(view.group.id, mark, view.now_ms).when(When::Live).set(Set::Ending(ending));
+    Ok(match view.group.rests_since_ms() {
+        Some(_) => super::review::woken(view, change),
+        None => change,
+    })
 }
 
 /// Fails the step that `mine` holds for good: settles `actual`, ends the group.

@@ -22,6 +22,8 @@ pub struct FollowUp {
     pub close: bool,
     /// The job is quiet and ending: its finish step is to be claimed.
     pub finish: bool,
+    /// Nothing is open but reviews: the job is to rest.
+    pub rest: bool,
 }
 
 /// What is due after `slot` of `group` was committed, given back or failed; `group` is the state after that.
@@ -43,6 +45,7 @@ pub fn follow_up(graph: &Graph, group: &Group, slot: SlotId) -> FollowUp {
         end: (root.is_some() && complete).then(Ending::completed),
         close: root.is_none() && complete,
         finish: false,
+        rest: super::review::should_rest(graph, group),
     }
 }
 

@@ -15,10 +15,16 @@
 //! | held | its worker is known to be gone | held, lease run out | [`lapse`] |
 //! | held | step failed for good | `-`, group ending | [`fail`] |
 //! | waits for groups | last group closed | `-`, done bit | [`close`], [`fan_in`] |
+//! | held at a review | question put | waits for a person | [`ask`] |
+//! | waits for a person | time for a reminder | the same, reminded | [`remind`] |
+//! | waits for a person | decided, or its time is over | waiting, ruled: whoever claims it goes on, or ends the job | [`rule`], [`expire`] |
 //! | held, ending, lease run out | written off | `-` | [`reap`] |
 //!
 //! A group's life: live, then ending (once, by the first of complete, fail, cancel, deadline, budget: [`end`]), then gone
 //! from the job's list ([`close`]); the job itself is over when its finish step commits ([`finish`]).
+//!
+//! A job in which nothing is open but reviews rests ([`rest`]): it is `awaiting_review`, and its clock stands still until
+//! one of them is decided, or it is ended.
 
 mod claim;
 mod commit;
@@ -27,6 +33,7 @@ mod ending;
 mod fan;
 mod follow;
 mod ready;
+mod review;
 mod sweep;
 
 pub use claim::{Attempt, Hold, Prior, Worker, claim, give_back, lapse, park, renew};
@@ -36,6 +43,7 @@ pub use ending::{close, end, fail, fan_in, finish, reap};
 pub use fan::{Expansion, List, draw, drawn, expand, is_owed, new_fan, starve};
 pub use follow::{FollowUp, follow_up};
 pub use ready::{is_complete, ready_slots};
+pub use review::{ask, expire, remind, rest, rule};
 pub use sweep::{Action, Sweep, is_broke, sweep};
 
 use crate::graph::Graph;

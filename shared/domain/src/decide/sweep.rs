@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::group::{Ending, Group};
+use crate::group::{Ending, Group, Root};
 use crate::ids::{GroupId, SlotId};
 use crate::slot::{Slot, Wait};
 use crate::status::StopReason;
@@ -31,6 +31,12 @@ pub enum Action {
     FanIn(SlotId),
     /// Takes away a claim that ran out in an ending group.
     Reap(GroupId, SlotId),
+    /// Reminds people of a review.
+    Remind(SlotId),
+    /// Decides a review whose time is over.
+    Expire(SlotId),
+    /// Nothing is open but reviews: the job is to rest.
+    Rest,
     /// Rings a slot that may be claimed.
     Ring(GroupId, SlotId),
     /// Rings, on the queue of its own, a slot whose worker was lost.
@@ -61,6 +67,7 @@ pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> 
         actions.push(Action::End(ending));
     } else {
         slots(root, &mut actions);
+        super::review::overdue(root, &mut actions);
         fans_in(root, &mut actions);
         for (id, loan) in &job.groups {
             match fans.get(id) {
@@ -76,8 +83,11 @@ pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> 
     }
     let swept_ver = fans.values().map(|fan| fan.ver).sum::<u64>() + root.group.ver;
     let pause_ms = pause(job.swept_ver, swept_ver, job.pause_ms);
-    let soonest = soonest(root, fans).unwrap_or(u64::MAX);
-    let due_ms = soonest.min(root.now_ms + pause_ms).max(root.now_ms + 1_000);
+    let soonest = soonest(root, fans);
+    // Where the job rests, no bell can be lost: whatever wakes it makes it due.
+    let latest = if root.group.rests_since_ms().is_some() { soonest } else { None };
+    let latest = latest.unwrap_or(root.now_ms + pause_ms);
+    let due_ms = soonest.unwrap_or(u64::MAX).min(latest).max(root.now_ms + 1_000);
     // The write of `due` itself raises the version by one.
     Some(Sweep { actions, due_ms, swept_ver: swept_ver + 1, pause_ms })
 }
@@ -94,7 +104,7 @@ fn ending(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Ending> {
         return Some(ending);
     }
     let job = root.group.root()?;
-    if root.now_ms >= job.deadline_ms {
+    if root.now_ms >= job.deadline_ms && job.rests_since_ms.is_none() {
         return Some(Ending::new(StopReason::Deadline, None, "the job's time is over"));
     }
     let complete = !root.group.has_claims() && is_complete(root.graph, root.group);
@@ -158,11 +168,13 @@ fn look_at_fan(root: &View<'_>, fan: &Group, actions: &mut Vec<Action>) {
 }
 
 fn soonest(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<u64> {
+    let reviews = super::review::times(root);
     let slots = fans.values().chain([root.group]).flat_map(|group| group.run.values());
     let times = slots.filter_map(|slot| match &slot.claim {
         Some(claim) => Some(claim.lease_until_ms),
         None => (slot.not_before_ms > 0).then_some(slot.not_before_ms),
     });
-    let deadline = root.group.root().filter(|_| root.group.ending.is_none()).map(|job| job.deadline_ms);
-    times.chain(deadline).filter(|&time| time > root.now_ms).min()
+    let runs = |job: &&Root| root.group.ending.is_none() && job.rests_since_ms.is_none();
+    let deadline = root.group.root().filter(runs).map(|job| job.deadline_ms);
+    times.chain(deadline).chain(reviews).filter(|&time| time > root.now_ms).min()
 }

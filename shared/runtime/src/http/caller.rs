@@ -46,6 +46,8 @@ pub struct OfJob {
     pub key: JobKey,
     /// The other parameter of the route, decoded; empty where there is none.
     pub rest: String,
+    /// Name of the key that was shown.
+    pub key_name: String,
 }
 
 impl<S> FromRequestParts<S> for OfJob
@@ -63,7 +65,7 @@ where
         }
         let key = Platform::from_ref(state).job_key(&caller.tenant, &id)?;
         tracing::Span::current().record("job", key.job.as_str());
-        Ok(Self { key, rest })
+        Ok(Self { key, rest, key_name: caller.key_name })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use convoke_api::flow::{AgentNode, FlowDoc, FlowIssue, LoopNode, MapNode, NodeDoc, RoundsDoc};
+use convoke_api::flow::{AgentNode, FlowDoc, FlowIssue, LoopNode, MapNode, NodeDoc, ReviewNode, RoundsDoc};
 use convoke_domain::graph::{
     Branch, Graph, Join, LANES_MAX, Map, NODES_MAX, Node, OnBound, ROUNDS_MAX, THREAD_TASKS_MAX, Task, TaskKind,
     Thread, Work,
@@ -42,7 +42,7 @@ pub(super) fn check_ids(doc: &FlowDoc, issues: &mut Vec<FlowIssue>) {
                     check_body_ids(body, &format!("{path}.node"), &mut seen, issues);
                 }
             }
-            NodeDoc::Agent(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) => {}
+            NodeDoc::Agent(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) | NodeDoc::Review(_) => {}
         }
     }
 }
@@ -108,6 +108,7 @@ impl Builder<'_, '_> {
             NodeDoc::Agent(agent) => Work::Thread(self.single(agent, &agent.id, &path)),
             NodeDoc::Condition(condition) => Work::Thread(one_task(&condition.id, TaskKind::Condition, ATTEMPTS)),
             NodeDoc::Join(join) => Work::Thread(one_task(&join.id, TaskKind::Join, ATTEMPTS)),
+            NodeDoc::Review(review) => Work::Thread(self.review(review, &path)),
         };
         let join = if let NodeDoc::Join(join) = node { join.mode.unwrap_or_default() } else { Join::default() };
         let needs = self.needs(at, node.needs());
@@ -185,6 +186,7 @@ impl Builder<'_, '_> {
                     self.issue(format!("{body}.id"), "a loop in a map has no id", "remove it");
                 }
                 self.no_needs(&inner.needs, &body);
+                self.no_reviews(inner, &body);
                 self.thread(inner, &body)
             }
             other => {
@@ -212,14 +214,32 @@ impl Builder<'_, '_> {
             match node {
                 NodeDoc::Agent(agent) => tasks.extend(self.single(agent, &agent.id, &path).tasks),
                 NodeDoc::Condition(it) => tasks.extend(one_task(&it.id, TaskKind::Condition, ATTEMPTS).tasks),
+                NodeDoc::Review(review) => tasks.extend(self.review(review, &path).tasks),
                 other => {
                     let message = format!("a {} inside of a loop isn't available yet", other.kind());
-                    self.issue(path, message, "agents and conditions; put other work into nodes before or after");
+                    self.issue(
+                        path,
+                        message,
+                        "agents, conditions and reviews; put other work into nodes before or after",
+                    );
                 }
             }
         }
         let rounds_max = self.rounds_max(body, path);
         Thread { tasks, rounds_max, looped: true, on_bound: body.on_bound.unwrap_or_default() }
+    }
+
+    fn review(&mut self, review: &ReviewNode, path: &str) -> Thread {
+        let terms = super::review::terms(review, path, self.issues);
+        one_task(&review.id, TaskKind::Review(terms), ATTEMPTS)
+    }
+
+    fn no_reviews(&mut self, body: &LoopNode, path: &str) {
+        let reviews = body.nodes.iter().enumerate().filter(|(_, node)| matches!(node, NodeDoc::Review(_)));
+        for (index, _) in reviews {
+            let hint = "review the list before the map, or what came of it after";
+            self.issue(format!("{path}.nodes[{index}]"), "a review inside of a map isn't available yet", hint);
+        }
     }
 
     fn rounds_max(&mut self, body: &LoopNode, path: &str) -> u32 {
@@ -271,7 +291,7 @@ fn body_of(node: &NodeDoc) -> &[NodeDoc] {
     match node {
         NodeDoc::Loop(body) => &body.nodes,
         NodeDoc::Map(map) => body_of(&map.node),
-        NodeDoc::Agent(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) => &[],
+        NodeDoc::Agent(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) | NodeDoc::Review(_) => &[],
     }
 }
 

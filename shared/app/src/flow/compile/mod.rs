@@ -3,6 +3,9 @@
 
 mod graph;
 mod names;
+mod review;
+#[cfg(test)]
+mod review_tests;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -152,6 +155,7 @@ impl<'d> Compiler<'d> {
             NodeDoc::Agent(agent) => self.agent_task(agent, &agent.id, place, &path),
             NodeDoc::Condition(condition) => self.condition_task(condition, place, &path),
             NodeDoc::Join(join) => self.join_task(join, place),
+            NodeDoc::Review(review) => self.review_task(review, place, &path),
             NodeDoc::Loop(body) => self.thread(body, place, &path),
             NodeDoc::Map(map) => self.map(map, place, &path),
         }
@@ -168,6 +172,7 @@ impl<'d> Compiler<'d> {
                     }
                     self.condition_task(condition, place, &path);
                 }
+                NodeDoc::Review(review) => self.review_task(review, place, &path),
                 // Refused when the graph was built.
                 NodeDoc::Map(_) | NodeDoc::Loop(_) | NodeDoc::Join(_) => {}
             }
@@ -224,7 +229,7 @@ impl<'d> Compiler<'d> {
             NodeDoc::Agent(agent) => self.agent_task(agent, &map.id, inside, &format!("{path}.node")),
             NodeDoc::Loop(body) => self.thread(body, inside, &format!("{path}.node")),
             // Refused when the graph was built.
-            NodeDoc::Map(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) => {}
+            NodeDoc::Map(_) | NodeDoc::Condition(_) | NodeDoc::Join(_) | NodeDoc::Review(_) => {}
         }
     }
 

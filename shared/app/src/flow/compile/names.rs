@@ -330,6 +330,7 @@ fn node_info(node: &NodeDoc, capability: Capability) -> NodeInfo {
         NodeDoc::Agent(agent) => (vec![agent_info(agent, &agent.id, capability)], false, false, false),
         NodeDoc::Condition(condition) => (vec![info(&condition.id, Shape::Bool)], false, false, false),
         NodeDoc::Join(join) => (vec![info(&join.id, Shape::Any)], false, false, false),
+        NodeDoc::Review(review) => (vec![review_info(&review.id)], false, false, false),
         NodeDoc::Loop(body) => (thread_infos(&body.nodes, capability), false, true, false),
         NodeDoc::Map(map) => match &*map.node {
             NodeDoc::Loop(body) => (thread_infos(&body.nodes, capability), true, true, map.after.is_some()),
@@ -344,6 +345,7 @@ fn thread_infos(nodes: &[NodeDoc], capability: Capability) -> Vec<TaskInfo> {
     let infos = nodes.iter().map(|node| match node {
         NodeDoc::Agent(agent) => agent_info(agent, &agent.id, capability),
         NodeDoc::Condition(condition) => info(&condition.id, Shape::Bool),
+        NodeDoc::Review(review) => review_info(&review.id),
         other => info(other.id(), Shape::Any),
     });
     infos.collect()
@@ -351,6 +353,10 @@ fn thread_infos(nodes: &[NodeDoc], capability: Capability) -> Vec<TaskInfo> {
 
 fn info(id: &str, shape: Shape) -> TaskInfo {
     TaskInfo { id: id.to_owned(), shape, writes: false }
+}
+
+fn review_info(id: &str) -> TaskInfo {
+    info(id, Shape::Json(super::review::output()))
 }
 
 fn agent_info(agent: &AgentNode, id: &str, capability: Capability) -> TaskInfo {

@@ -188,7 +188,7 @@ impl<'d> Compiler<'d> {
 
     /// What the node needs, but for conditions and for the list that a map runs over (each item gets its own), and the
     /// other tasks of a loop.
-    fn default_context(&self, site: &Site<'_>) -> Vec<String> {
+    pub(super) fn default_context(&self, site: &Site<'_>) -> Vec<String> {
         let node = &self.doc.nodes[site.place.node];
         let listed: Vec<&str> = match self.maps.get(&site.place.node) {
             Some(map) if site.place.per_item => {
