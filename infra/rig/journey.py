@@ -29,6 +29,16 @@ ARTICLE = {
     ],
 }
 
+# A person is asked between the two.
+REVIEWED = ARTICLE | {
+    "name": "reviewed",
+    "nodes": [
+        ARTICLE["nodes"][0],
+        {"kind": "review", "id": "approve", "needs": ["draft"], "question": "Shorten this?", "shows": ["draft.md"]},
+        agent("polish", "Shorten the draft about {{ input.topic }}. {{ approve.output.comment }}", "texts/final.md", ["approve"]),
+    ],
+}
+
 # A list, and a step for each of its items.
 PARTS_SCHEMA = {
     "type": "object",
@@ -116,10 +126,14 @@ class Api:
 
     def ended(self, job: str, seconds: float = JOB_S) -> dict:
         """The job as it stands when it has ended."""
+        return self.comes_to(job, TERMINAL, seconds)
+
+    def comes_to(self, job: str, states: set[str], seconds: float = JOB_S) -> dict:
+        """The job as it stands when it has come to one of the states."""
         ends = time.monotonic() + seconds
         while True:
             view = self.get(f"/v1/jobs/{job}")
-            if view["status"] in TERMINAL:
+            if view["status"] in states:
                 return view
             if time.monotonic() > ends:
                 raise Failed(f"the job is {view['status']} after {seconds:g} s: {json.dumps(view)}")

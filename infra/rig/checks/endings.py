@@ -4,7 +4,7 @@ import time
 
 from botocore.exceptions import ClientError
 
-from ..journey import ARTICLE
+from ..journey import ARTICLE, REVIEWED
 from ..say import check, note, within
 from .journeys import Rig
 
@@ -74,6 +74,8 @@ def send_back(rig: Rig):
 
 def update(rig: Rig, packaged, parameters: dict[str, str]):
     """Parameters change; what was made stays."""
+    asks = rig.api.submit(REVIEWED, "reviewed tea")
+    rig.api.comes_to(asks, {"awaiting_review"})
     before = {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}
     alarms = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:operators"}
     rig.stack.deploy(packaged, parameters | alarms | {"BudgetUsd": "0.25", "LogLevel": "debug"})
@@ -86,6 +88,19 @@ def update(rig: Rig, packaged, parameters: dict[str, str]):
     check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
     check(rig.api.ended(job)["status"] == "completed", "and work")
     check(before < {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}, "jobs of before are there")
+    decided(rig, asks)
+
+
+def decided(rig: Rig, job: str):
+    """A person was asked before the update, and decides after it."""
+    url = f"/v1/jobs/{job}/reviews/approve"
+    check(rig.api.get(url)["state"] == "requested", "what people were asked before it is still open")
+    answer = rig.api.ask("POST", url, {"decision": "approve", "comment": "Mind the leaves."})
+    check(answer.status == 200, "and can be decided", answer.body)
+    late = rig.api.ask("POST", url, {"decision": "reject"})
+    check((late.status, late.json()["code"]) == (409, "review_decided"), "once", late.body)
+    check(rig.api.ended(job)["status"] == "completed", "the job goes on with the decision")
+    check(rig.models.asked("Mind the leaves.") > 0, "which its next step is told")
 
 
 def delete(rig: Rig, packaged, parameters: dict[str, str]):

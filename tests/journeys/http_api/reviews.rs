@@ -1,7 +1,13 @@
 //! A person is asked, and decides: at once, a week later, twice, too late, or not at all.
 
+use convoke_api::review::DecisionRequest;
+use convoke_app::failure::{Failure, Refused};
 use convoke_app::platform::{Limits, Platform};
+use convoke_app::ports::Requester;
+use convoke_app::reviews::Decider;
+use convoke_domain::chat::PersonId;
 use convoke_domain::ids::JobKey;
+use convoke_domain::review::Decision;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -308,4 +314,52 @@ async fn nobody_is_asked_where_the_flow_says_so() {
     assert_eq!((&step["output"]["asked"], &step["output"]["decision"]), (&json!(false), &json!("approve")));
     let report = report(&api, &key).await;
     assert!(!report.contains("## Decisions") && !report.contains("`approve`"), "{report}");
+}
+
+fn person(id: u64, is_admin: bool) -> Decider {
+    let (person, name) = (PersonId::Discord(id), format!("user {id}"));
+    Decider { who: person.to_string(), name, person: Some(person), is_admin }
+}
+
+#[tokio::test]
+async fn only_whom_the_review_names_decides_in_a_chat() {
+    for (deciders, may) in [
+        (json!({"requester": true}), [true, false, false, false]),
+        (json!({"people": ["dcu_7"]}), [false, true, false, false]),
+        (json!({"admins": true}), [false, false, true, false]),
+        (Value::Null, [true, false, true, false]),
+    ] {
+        let people = [person(5, false), person(7, false), person(8, true), person(9, false)];
+        for (by, may) in people.into_iter().zip(may) {
+            let api = Api::new().await;
+            let fields = if deciders.is_null() { json!({}) } else { json!({"deciders": deciders}) };
+            let requester = Requester { person: PersonId::Discord(5), name: "Ada".into() };
+            let submitted = api.platform.submit_from_chat(&tenant("acme"), &flow(&fields), None, requester).await;
+            let key = JobKey { tenant: tenant("acme"), job: submitted.expect("accepted").job.id };
+            api.work().await;
+            let approval = DecisionRequest { decision: Decision::Approve, comment: None };
+            let said = api.platform.decide_review(&key, "approve", &approval, &by).await;
+            match said {
+                Ok(review) => {
+                    assert!(may && review.decided_by.as_deref() == Some(by.name.as_str()), "{by:?}: {review:?}");
+                }
+                Err(Failure::Refused(Refused::MayNotDecide)) => assert!(!may, "{by:?} of {deciders}"),
+                Err(other) => panic!("{other:?}"),
+            }
+            api.work().await;
+            let status = if may { "completed" } else { "awaiting_review" };
+            assert_eq!(view(&api, &key).await["status"], status, "{by:?} of {deciders}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_decide_is_told_who_was_first() {
+    let api = Api::new().await;
+    let key = asked(&api, &flow(&json!({}))).await;
+    decide(&api, &key, "approve", &json!({"decision": "approve"})).await;
+    let late = DecisionRequest { decision: Decision::Reject, comment: None };
+    let said = api.platform.decide_review(&key, "approve", &late, &person(9, false)).await;
+    let Err(Failure::Refused(Refused::ReviewDecided { by, .. })) = said else { panic!("{said:?}") };
+    assert_eq!(by.as_deref(), Some("test"));
 }

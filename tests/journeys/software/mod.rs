@@ -219,3 +219,56 @@ fn without_seconds(row: &str) -> String {
         _ => row.to_owned(),
     }
 }
+
+/// Waits until people are asked; the reviews so far.
+async fn asked(served: &Served, id: &str, count: usize) -> Value {
+    let mut after = 0;
+    for _ in 0..100 {
+        let job = served.get(&format!("/v1/jobs/{id}")).await.json();
+        let reviews = job["reviews"].as_array().map_or(0, Vec::len);
+        if job["status"] == "awaiting_review" && reviews == count {
+            return job["reviews"].clone();
+        }
+        let events = served.get(&format!("/v1/jobs/{id}/events?after={after}&wait_s=5&limit=500")).await.json();
+        assert_eq!(events["ended"], false, "{events:#}");
+        after = events["next_after"].as_u64().expect("a number");
+    }
+    panic!("nobody is asked")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_a_person_is_asked_about_is_changed_as_they_say_and_built_once_they_approve() {
+    let served = Served::start(Team(Temper::Reasonable)).await;
+    let input = json!({"prompt": PROMPT, "review_plan": true});
+    let id = served.submit(&json!({"flow": "software", "input": input, "budget": {"usd": "5.00"}})).await;
+    let reviews = asked(&served, &id, 1).await;
+    let review = &reviews[0];
+    assert_eq!(review["id"], "plan_review@2", "the planner agrees in the second round: {review:#}");
+    let question = review["question"].as_str().expect("a question");
+    assert!(question.contains("<<arch@2>>") && question.contains("- http: todo/http.py"), "{question}");
+    let shown: Vec<&Value> = review["shows"].as_array().expect("a list").iter().map(|it| &it["path"]).collect();
+    assert_eq!(shown, ["plan.json", "architecture.json"]);
+    let coders = |served: &Served| {
+        let requests = served.models.requests();
+        requests.iter().filter(|recorded| Asked::of(&recorded.request).role == "Coder").count()
+    };
+    assert_eq!(coders(&served), 0, "nothing is built before");
+
+    let wish = json!({"decision": "changes", "comment": "Ids are to be numbers."});
+    assert_eq!(served.post(&format!("/v1/jobs/{id}/reviews/plan_review@2"), &wish).await.status, 200);
+    let reviews = asked(&served, &id, 2).await;
+    assert_eq!((&reviews[0]["state"], &reviews[1]["id"]), (&json!("changes_requested"), &json!("plan_review@3")));
+    let requests = served.models.requests();
+    let told = requests.iter().filter(|recorded| recorded.request.mentions("Ids are to be numbers."));
+    let told: Vec<String> = told.map(|recorded| Asked::of(&recorded.request).role).collect();
+    assert_eq!(told, ["Software architect", "Planner"]);
+
+    let approval = json!({"decision": "approve"});
+    assert_eq!(served.post(&format!("/v1/jobs/{id}/reviews/plan_review@3"), &approval).await.status, 200);
+    let job = served.ended(&id).await;
+    assert_eq!((&job["status"], job.get("warnings")), (&json!("completed"), None), "{job:#}");
+    assert!(coders(&served) > 0 && job["cost"] == served.billed(), "{job:#}");
+    let report = served.text(&id, "REPORT.md").await;
+    assert!(report.contains("| `plan_review@2` | changes |"), "{report}");
+    served.stop().await;
+}
