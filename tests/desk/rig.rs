@@ -174,6 +174,7 @@ impl Talk {
             schedules: Arc::new(table.clone()),
             events: Arc::new(table.clone()),
             webhooks: Arc::new(table.clone()),
+            reviews: Arc::new(table.clone()),
             deliveries: Arc::new(table.clone()),
             links: Arc::new(table.clone()),
             inbox: Arc::new(table.clone()),
