@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
 # the packages of the functions, built without each other's features
-functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock"
+functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock -p convoke-discord"
 
 # lists the recipes
 default:
@@ -20,6 +20,10 @@ test:
 # the template with release bootstraps in an emulator of AWS (4 minutes after the build)
 deploy:
     .ci/run deploy
+
+# talks to a serving convoke in chats, over stand-ins of the platforms (half a minute after the build)
+talk:
+    .ci/run talk
 
 # formatting, without changing anything
 fmt:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from . import bootstraps, model
-from .checks import denied, endings, journeys
+from .checks import denied, discord, endings, journeys
 from .emulator import Emulator
 from .model import Models
 from .say import Failed, Step, complain, note
@@ -19,6 +19,7 @@ from .stack import Stack
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "convoke"
 KEY_PARAMETER = "/convoke/scripted"
+DISCORD_PARAMETER = "/convoke/discord"
 
 
 def parameters(models: Models) -> dict[str, str]:
@@ -30,6 +31,8 @@ def parameters(models: Models) -> dict[str, str]:
         "CompatibleApiKeyParameter": KEY_PARAMETER,
         "CompatibleContextTokens": "32000",
         "CompatibleCapable": "true",
+        "DiscordTokenParameter": DISCORD_PARAMETER,
+        "DiscordPublicKey": discord.PUBLIC_KEY,
     }
 
 
@@ -43,6 +46,7 @@ def lint(stack: Stack):
 
 def deploy(stack: Stack, models: Models, zips: dict[str, Path]) -> Path:
     stack.client("ssm").put_parameter(Name=KEY_PARAMETER, Value=model.KEY, Type="SecureString")
+    stack.client("ssm").put_parameter(Name=DISCORD_PARAMETER, Value=discord.TOKEN, Type="SecureString")
     packaged = stack.package(ROOT / "template.yaml", zips)
     began = time.monotonic()
     stack.deploy(packaged, parameters(models))
@@ -64,6 +68,8 @@ def work(stack: Stack, models: Models, cli: Path, zips: dict[str, Path]):
         journeys.by_http(rig)
     with Step("a schedule"):
         journeys.scheduled(rig)
+    with Step("Discord calls"):
+        discord.endpoint(rig)
     with Step("roles: what each may do, and what it may not"):
         denied.roles(rig)
     with Step("a bell that gets lost, and the clock on its schedule"):

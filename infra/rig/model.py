@@ -10,6 +10,30 @@ DRAFT = "Oolong stands between green and black tea."
 FINAL = "Oolong: between green and black."
 PARTS = ["leaves", "water", "time"]
 
+# The flow `software`, as a model that can't follow long instructions is asked: by the words of each prompt.
+SOFTWARE = {
+    "Design this software": {
+        "summary": "Keeps todos.",
+        "stack": "Python",
+        "components": [{"name": "store", "purpose": "Keeps what there is to do."}],
+    },
+    "Plan how to build": {
+        "agreed": True,
+        "shared_files": [],
+        "tasks": [{"id": "t1", "title": "The store", "files": ["src/store.py"], "depends_on": []}],
+    },
+    "Write for each task in one sentence": {"orders": [{"task": "t1", "brief": "A list of todos."}]},
+    "Write short, real content": {"files": [{"path": "src/store.py", "content": "TODOS = []\n"}], "summary": "The store."},
+    "Is it good?": {"verdict": "pass", "findings": []},
+    "Write a short README.md": {
+        "files": [{"path": "README.md", "content": "# Todos\n"}],
+        "summary": "A list of todos.",
+        "status": "done",
+        "ask": "nobody",
+        "question": "none",
+    },
+}
+
 
 def answer_to(prompt: str):
     """What is said to a prompt: a text, or a value that is to be JSON."""
@@ -21,7 +45,7 @@ def answer_to(prompt: str):
         return {"parts": PARTS}
     if "Describe the part" in prompt:
         return f"A part of tea, described. ({len(prompt)})"
-    return None
+    return next((answer for words, answer in SOFTWARE.items() if words in prompt), None)
 
 
 class Models:

@@ -48,7 +48,7 @@ class Stack:
 
     def package(self, template: Path, zips: dict[str, Path]) -> Path:
         """Uploads the bootstraps; answers the template that names them where they are."""
-        text, count = re.subn(r"CodeUri: functions/(\w+)", lambda found: f"CodeUri: {zips[found[1]]}", template.read_text())
+        text, count = re.subn(r"CodeUri: (?:functions|bots)/(\w+)", lambda found: f"CodeUri: {zips[found[1]]}", template.read_text())
         if count != len(zips):
             raise Failed(f"the template has {count} functions, built are {len(zips)}")
         prepared, packaged = self.run / "prepared.yaml", self.run / "packaged.yaml"

@@ -93,6 +93,7 @@ fn every_resource_of_a_policy_is_of_this_stack() {
             let is_known = |name: &String| {
                 parameters.contains(&name.as_str())
                     || name.ends_with("ApiKeyParameter")
+                    || name.ends_with("TokenParameter")
                     || template.resources().any(|resource| resource.name == name)
             };
             let place = format!("{}/{}", statement.role, statement.sid);
@@ -115,6 +116,8 @@ fn no_function_touches_the_keys_of_callers_but_to_look_one_up() {
         let actions = statement.actions();
         match statement.partitions().iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["KEY#*"] => assert_eq!(actions, ["dynamodb:GetItem"], "{place}"),
+            // Whoever comes from a chat has no tenant yet, so one transaction writes a link, its code and the tenant's list.
+            ["T#*", "LNK#*", "COD#*", "TOK#*", "UPD#*"] => assert_eq!(statement.role, "DiscordRole", "{place}"),
             ["LNK#*", "T#*"] => {
                 let condition = &statement.value["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"];
                 assert_eq!(condition[0], "T#*#*", "{place}: of tenants what stands in their own partition alone");
@@ -165,7 +168,8 @@ fn functions_reach_what_they_need_and_no_further() {
         ("Artifacts", &["Bucket", "Table"]),
         ("Control", &["Bucket", "Deliveries", "Steps", "Table"]),
         ("Notify", &["Bucket", "Deliveries", "EventsDead", "Table"]),
-        ("Deliver", &["Bucket", "Deliveries", "Table"]),
+        ("Deliver", &["Bucket", "Deliveries", "DiscordTokenParameter", "Table"]),
+        ("Discord", &["Bucket", "Deliveries", "DiscordTokenParameter", "Steps", "Table"]),
         ("Clock", &["Bucket", "Deliveries", "Solo", "Steps", "Table"]),
     ] {
         assert_eq!(reach(function), expected, "{function}");
@@ -183,6 +187,7 @@ fn nobody_lists_or_deletes_what_is_kept_but_schedules_webhooks_and_links() {
             let place = format!("{}/{}", statement.role, statement.sid);
             let may_delete = action == "sqs:DeleteMessage"
                 || statement.role == "ControlRole" && statement.sid == "SchedulesAndWebhooks"
+                || statement.role == "DiscordRole" && statement.sid == "JobsAndChats"
                 || statement.role == "DeliverRole" && statement.sid == "MovedLinks";
             assert!(may_delete || !action.contains("Delete"), "{place}: {action}");
             assert!(action != "s3:ListBucket" || statement.sid == "MissingUploads", "{place}: {action}");

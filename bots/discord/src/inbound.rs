@@ -12,7 +12,7 @@ use convoke_app::failure::Failure;
 use convoke_app::platform::Platform;
 use convoke_app::ports::{Claimed, UpdateId};
 use convoke_chat::button::{Action, Ask, Press};
-use convoke_chat::command::{Command, FOLLOW_UP_MENU, FollowUp, Misread, Run, from_options};
+use convoke_chat::command::{Command, FOLLOW_UP_MENU, FollowUp, Misread, Run, Schedule, from_options};
 use convoke_chat::discord::{MODAL_FIELD, offers};
 use convoke_chat::reply::{Audience, Reply};
 use convoke_chat::words;
@@ -277,10 +277,11 @@ fn outcome(asks: &Asks) -> Outcome {
     if is_asked_back { Outcome::MayBeWindow } else { Outcome::NoWindow }
 }
 
-/// Who sees an answer that is put off: everybody where a job is asked for, else whoever asked.
+/// Who sees an answer that is put off: everybody where something of the chat's changes, else whoever asked.
 fn audience(asks: &Asks) -> Audience {
     match command(asks) {
-        Some(Ok(Command::Run(_) | Command::FollowUp(_))) => Audience::Everybody,
+        Some(Ok(Command::Schedule(Schedule::List))) => Audience::Asker,
+        Some(Ok(Command::Link { .. } | Command::Unlink | Command::Schedule(_))) => Audience::Everybody,
         _ => Audience::Asker,
     }
 }

@@ -27,4 +27,4 @@ pub mod settings;
 mod setup;
 pub mod verify;
 
-pub use setup::{SetupError, chat_host, handler, router};
+pub use setup::{SetupError, attachments, chat_host, handler, router};

@@ -1,10 +1,18 @@
 //! The bots of this machine: the ways out to chats, and who listens to what people do there.
 //!
-//! Nobody can call this machine, so bots call their platforms: Telegram is asked for updates. A platform tells one place
+//! Nobody can call this machine, so bots call their platforms: Discord's gateway hands them what happens, Telegram is asked. A platform tells one place
 //! alone, so a bot that lives elsewhere isn't taken over by accident.
 
+use std::sync::Arc;
+
 use convoke_app::platform::Platform;
-use convoke_app::ports::ChatHosts;
+use convoke_app::ports::{ChatHost, ChatHosts};
+use convoke_desk::Desk;
+use convoke_discord::SetupError;
+use convoke_discord::gateway::{self, GatewayError, Takeover};
+use convoke_discord::host::DiscordHost;
+use convoke_discord::rest::Rest;
+use convoke_discord::settings::Settings as Discord;
 use convoke_telegram::api::{ApiError, CallError};
 use convoke_telegram::polling::{PollError, Standing, poll, prepare};
 use convoke_telegram::settings::Settings as Telegram;
@@ -15,6 +23,8 @@ use tokio_util::task::TaskTracker;
 /// Bots that listen.
 #[derive(Clone, Debug, Default)]
 pub struct Bots {
+    /// The one on Discord.
+    pub discord: Option<Discord>,
     /// The one on Telegram.
     pub telegram: Option<Telegram>,
     /// What to do about those that live elsewhere.
@@ -34,6 +44,12 @@ pub enum Elsewhere {
 /// Why a bot can't start. Final until an operator changes something, but for a platform that can't be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum BotError {
+    /// The one on Discord can't be set up.
+    #[error(transparent)]
+    Discord(#[from] SetupError),
+    /// It can't listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// There is no client for Telegram: our mistake.
     #[error("the bot on Telegram can't speak")]
     Client(#[source] ApiError),
@@ -49,12 +65,23 @@ impl Bots {
     /// The ways out to chats. Nothing is called.
     pub fn hosts(&self) -> Result<ChatHosts, BotError> {
         let telegram = self.telegram.as_ref().map(convoke_telegram::host).transpose().map_err(BotError::Client)?;
-        Ok(ChatHosts { telegram, ..ChatHosts::default() })
+        let discord = self.discord.as_ref().map(rest).transpose()?;
+        let discord = discord.map(|rest| Arc::new(DiscordHost::new(rest)) as Arc<dyn ChatHost>);
+        Ok(ChatHosts { discord, telegram })
     }
 
     /// Has them listen until [`Listening::end`]. Telegram is asked who its bot is, and offers the commands from now on.
     pub async fn listen(self, platform: &Platform) -> Result<Listening, BotError> {
         let mut listening = Listening::default();
+        if let Some(settings) = self.discord {
+            let takeover = match self.elsewhere {
+                Elsewhere::Leave => Takeover::Refuse,
+                Elsewhere::TakeOver => Takeover::Allow,
+            };
+            let application = gateway::take(&rest(&settings)?, takeover).await?;
+            listening.discord = Some(application.name);
+            listening.tasks.spawn(discord(settings, platform.clone(), listening.stop.clone())?);
+        }
         if let Some(settings) = self.telegram {
             let api = convoke_telegram::api(&settings).map_err(BotError::Client)?;
             let me = setup::me(&api).await.map_err(BotError::Unknown)?;
@@ -81,6 +108,8 @@ impl Bots {
 /// Bots that listen.
 #[derive(Debug, Default)]
 pub struct Listening {
+    /// What the one on Discord is called.
+    pub discord: Option<String>,
     /// What the one on Telegram is called, without `@`.
     pub telegram: Option<String>,
     stop: CancellationToken,
@@ -94,4 +123,22 @@ impl Listening {
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+fn rest(settings: &Discord) -> Result<Rest, SetupError> {
+    Rest::new(settings).map_err(SetupError::Rest)
+}
+
+fn discord(
+    settings: Discord,
+    platform: Platform,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = ()> + Send, SetupError> {
+    let desk = Arc::new(Desk::new(platform.clone(), convoke_discord::attachments(&settings)?));
+    let inbound = convoke_discord::handler(platform, desk, &settings)?;
+    Ok(async move {
+        if let Err(error) = gateway::listen(inbound, &settings, stop.cancelled_owned()).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the bot on Discord has ended");
+        }
+    })
 }

@@ -1,9 +1,11 @@
 //! Discord: what people do there in, what is called and answered out. Every body that is sent is judged by Discord's own
 //! description of its API.
 
+mod dialogues;
 mod gateway;
 mod host;
 mod inbound;
+mod talk;
 mod told;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use convoke::stack::queue::Depth;
 use convoke::stack::{Clients, Service, Stack, StackOptions};
 use convoke_app::model::Models;
 use convoke_app::platform::Platform;
+use convoke_app::ports::ChatHosts;
 use convoke_runtime::config::{Stores, limits};
 use convoke_runtime::connect::registry;
 use convoke_runtime::models::{Extras, settings};
@@ -55,6 +56,8 @@ pub struct Rigging {
     pub models: Between,
     /// Who reads the queues and the clock.
     pub sources: Sources,
+    /// The ways out to chats.
+    pub chat_hosts: ChatHosts,
 }
 
 impl Default for Rigging {
@@ -65,6 +68,7 @@ impl Default for Rigging {
             index_lag: Duration::ZERO,
             models: Box::new(|models| models),
             sources: Sources::Hosted,
+            chat_hosts: ChatHosts::default(),
         }
     }
 }
@@ -89,7 +93,7 @@ pub struct Rigged {
 impl Rigged {
     /// Starts it over a data folder: what an earlier one left there goes on.
     pub async fn start(data_dir: &Path, strings: &BTreeMap<String, String>, rigging: Rigging) -> Self {
-        let Rigging { time, faults, index_lag, models, sources: who } = rigging;
+        let Rigging { time, faults, index_lag, models, sources: who, chat_hosts } = rigging;
         let stack = Stack::start(StackOptions { clock: Arc::new(time.clone()), ..StackOptions::new(data_dir) });
         let stack = stack.await.expect("a stack");
         let index = LateIndex::new(Arc::new(time.clone()), index_lag);
@@ -108,6 +112,7 @@ impl Rigged {
         let behind = (limits(strings).expect("limits"), convoke_tools::compiler());
         let mut platform = convoke_runtime::platform(connected, &stores, models(Arc::new(known)), behind);
         platform.ports.env = Arc::new(time.clone());
+        platform.ports.chat_hosts = chat_hosts;
         platform.resume().await.expect("what was left is taken up");
         let http = HttpOptions { port: 0, routes: routes().expect("routes") };
         let host = functions(&platform).http(http).stream(StreamSource::new(&stores.table, "notify"));

@@ -209,6 +209,9 @@ pub struct ServeArgs {
     /// The model of jobs that name none, `provider/name`.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Is the bot on Discord whose token is `DISCORD_TOKEN`.
+    #[arg(long)]
+    pub discord: bool,
     /// Is the bot on Telegram whose token is `TELEGRAM_TOKEN`.
     #[arg(long)]
     pub telegram: bool,
@@ -429,9 +432,22 @@ pub struct Whose {
 /// What to do with bots.
 #[derive(Debug, Subcommand)]
 pub enum BotsCommand {
+    /// Tells Discord the commands of the bot whose token is `DISCORD_TOKEN`, and says what to do next.
+    Register(RegisterArgs),
     /// Where Telegram sends what people do: for an installation that it can reach.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+}
+
+/// Arguments of `bots register`.
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// In this guild alone, where they are known at once; everywhere where it is missing.
+    #[arg(long, value_name = "ID")]
+    pub guild: Option<u64>,
+    /// The stack whose endpoint is shown.
+    #[arg(long, env = "CONVOKE_STACK", value_name = "NAME")]
+    pub stack: Option<String>,
 }
 
 /// What to do with the webhook of the bot on Telegram whose token is `TELEGRAM_TOKEN`.

@@ -1,8 +1,9 @@
 //! What bots are set up with at their platforms. Telegram calls a webhook of an installation that it can reach; one on this
-//! machine asks for updates instead (`convoke serve --telegram`).
+//! machine asks for updates instead (`convoke serve --telegram`). Discord's own matters stand in [`super::discord`].
 
 use convoke_app::chat::CODE_TTL_S;
 use convoke_app::ports::WhoMay;
+use convoke_discord::gateway::GatewayError;
 use convoke_domain::ids::TenantId;
 use convoke_runtime::installation;
 use convoke_telegram::api::{Api, CallError};
@@ -12,15 +13,17 @@ use convoke_telegram::setup::{self, Me, Webhook};
 use convoke_telegram::webhook::PATH;
 
 use super::args::{BotsCommand, Place, ServeArgs, WebhookCommand};
+use super::discord;
 use super::failure::{Exit, Failure};
 use super::progress::printable;
-use crate::bots::{BotError, Bots, Elsewhere};
+use crate::bots::{BotError, Bots, Elsewhere, Listening};
 use crate::local::{Local, TENANT};
 use crate::settings::Settings;
 
 /// Does what is asked.
 pub async fn bots(settings: &Settings, command: BotsCommand) -> Result<Exit, Failure> {
     match command {
+        BotsCommand::Register(args) => discord::register(settings, &args).await,
         BotsCommand::Webhook(command) => webhook(&telegram(settings)?, command).await,
     }
 }
@@ -28,20 +31,33 @@ pub async fn bots(settings: &Settings, command: BotsCommand) -> Result<Exit, Fai
 /// The bots that `serve` was asked to be.
 pub fn asked_for(settings: &Settings, args: &ServeArgs) -> Result<Bots, Failure> {
     let elsewhere = if args.take_over { Elsewhere::TakeOver } else { Elsewhere::Leave };
-    Ok(Bots { telegram: args.telegram.then(|| telegram(settings)).transpose()?, elsewhere })
+    let discord = args.discord.then(|| discord::settings_of(settings)).transpose()?;
+    Ok(Bots { discord, telegram: args.telegram.then(|| telegram(settings)).transpose()?, elsewhere })
 }
 
 /// Says who the bots are, and while nothing is linked, how to begin.
 pub async fn greet(local: &Local) -> Result<(), Failure> {
-    let Some(name) = &local.bots.telegram else { return Ok(()) };
-    println!("\n  telegram  @{}", printable(name));
+    let Listening { discord, telegram, .. } = &local.bots;
+    if let Some(name) = discord {
+        println!("\n  discord   {}", printable(name));
+    }
+    if let Some(name) = telegram {
+        println!("\n  telegram  @{}", printable(name));
+    }
     let failed = |error: convoke_app::failure::Failure| Failure::caused("links can't be read", &error);
     let tenant: TenantId = TENANT.parse().map_err(|error| Failure::caused("no tenant", &error))?;
-    if local.platform.links(&tenant).await.map_err(failed)?.is_empty() {
-        let code = local.platform.new_link_code(&tenant, WhoMay::Everybody).await.map_err(failed)?;
-        println!("    nobody may use it yet. Within {} minutes, once, open", CODE_TTL_S / 60);
-        println!("    for yourself  https://t.me/{name}?start={code}");
-        println!("    for a group   https://t.me/{name}?startgroup={code}");
+    let there_is_one = discord.is_some() || telegram.is_some();
+    if !there_is_one || !local.platform.links(&tenant).await.map_err(failed)?.is_empty() {
+        return Ok(());
+    }
+    let code = local.platform.new_link_code(&tenant, WhoMay::Everybody).await.map_err(failed)?;
+    println!("    nobody may use it yet. Within {} minutes, once,", CODE_TTL_S / 60);
+    if discord.is_some() {
+        println!("    type in a channel, or to the bot alone  /crew link {code}");
+    }
+    if let Some(name) = telegram {
+        println!("    open for yourself  https://t.me/{name}?start={code}");
+        println!("    open for a group   https://t.me/{name}?startgroup={code}");
     }
     Ok(())
 }
@@ -55,6 +71,10 @@ pub fn failure(error: &BotError) -> Failure {
             )
             .usage_exit(),
         BotError::Unknown(error) | BotError::Polling(PollError::Call(error)) => of_call(error),
+        BotError::Gateway(GatewayError::Endpoint { .. } | GatewayError::NoToken) => {
+            Failure::caused("", error).usage_exit()
+        }
+        BotError::Discord(_) | BotError::Gateway(_) => Failure::caused("the bot on Discord can't start", error),
         BotError::Client(_) => Failure::caused("", error),
     }
 }

@@ -4,7 +4,7 @@ use convoke_runtime::config::{Strings, limits};
 
 use super::api::Api;
 use super::failure::{Exit, Failure};
-use super::{bots, models, run};
+use super::{bots, discord, models, run};
 use crate::local::{EMBEDDED_MODEL, running};
 use crate::settings::Settings;
 
@@ -27,6 +27,7 @@ pub async fn doctor(settings: &Settings) -> Result<Exit, Failure> {
     for note in run::notes(settings, &model, limits.budget_default.tokens)? {
         println!("note           {note}");
     }
+    println!("discord        {}", discord::state(settings)?);
     println!("telegram       {}", bots::told_of_telegram(settings)?);
     println!("\nmodels");
     for line in models::lines(settings)? {

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod args;
 pub mod bots;
+pub mod discord;
 pub mod doctor;
 pub mod download;
 pub mod failure;

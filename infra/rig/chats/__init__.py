@@ -1,0 +1,1 @@
+"""Chats, as people in them see them: see `infra/rig/talk`."""
