@@ -166,11 +166,17 @@ async fn a_job_is_followed_up() {
         talk.answer(Who::Bob, "make it rhyme").await;
         let still_runs = (talk.button(Action::Queue), talk.button(Action::Restart));
         talk.press_this(Who::Ann, still_runs.0.clone()).await;
+        talk.say(Who::Ann, "/schedule list").await;
+        talk.minute().await;
         talk.press_this(Who::Bob, still_runs.1.clone()).await;
         talk.work().await;
         let earlier = talk.platform.job_view(&poem).await.expect("a job");
         assert_eq!(earlier.status.as_str(), "cancelled");
-        talk.note("the restarted job has ended");
+        talk.note("the restarted job has ended; a minute later what waited for the first has begun, too");
+        talk.minute().await;
+        talk.work().await;
+        talk.say(Who::Bob, "/schedule list").await;
+        talk.say(Who::Bob, "/jobs").await;
         talk.say(Who::Bob, "/followup --budget 0.30 shorter").await;
         talk.work().await;
         talk.say(Who::Bob, "/status").await;
@@ -207,6 +213,33 @@ async fn some_may_and_others_may_not() {
         talk.note("nine more, and then");
         talk.say(Who::Ann, "/run one too many").await;
         keep("who_may", bot, &talk);
+    }
+}
+
+#[tokio::test]
+async fn people_decide() {
+    for bot in BOTS {
+        let mut talk = Talk::linked(bot).await;
+        let asked = talk.asks(Who::Bob, "a garden").await;
+        talk.work().await;
+        let press = talk.buttons_of(&asked, "approve@1").await;
+        talk.say(Who::Bob, "/status").await;
+        talk.note("somebody whom the flow doesn't name");
+        talk.press_this(Who::Ann, press(Action::Approve)).await;
+        talk.press_this(Who::Bob, press(Action::Changes)).await;
+        talk.answer(Who::Bob, "more *roses*, @everyone").await;
+        talk.press_this(Who::Bob, press(Action::Approve)).await;
+        talk.press_this(Who::Bob, press(Action::Changes)).await;
+        talk.work().await;
+        talk.note("a week later, in the second round");
+        talk.env.wind(6 * 86_400_000);
+        let press = talk.buttons_of(&asked, "approve@2").await;
+        talk.press_this(Who::Bob, press(Action::Approve)).await;
+        talk.press_this(Who::Bob, press(Action::Approve)).await;
+        talk.press_this(Who::Bob, press(Action::Reject)).await;
+        talk.work().await;
+        talk.say(Who::Bob, "/status").await;
+        keep("review", bot, &talk);
     }
 }
 

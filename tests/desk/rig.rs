@@ -19,7 +19,7 @@ use convoke_chat::page::Page;
 use convoke_chat::reply::{Audience, Question, Reply};
 use convoke_chat::{discord, telegram};
 use convoke_desk::{Attachments, Caller, Desk, Front};
-use convoke_domain::chat::Bot;
+use convoke_domain::chat::{Bot, ChatId};
 use convoke_domain::ids::{JobId, JobKey, TenantId};
 use convoke_domain::money::{MicroUsd, Price};
 use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
@@ -336,14 +336,30 @@ impl Talk {
     /// Submits a job of one step that writes a poem, asked for by somebody there.
     pub async fn poem(&mut self, who: Who, prompt: &str) -> JobKey {
         let caller = self.caller(who);
-        let notify = match self.bot {
-            Bot::Discord => json!([{"discord": {"channel": caller.chat.to_string().trim_start_matches("dc_")}}]),
-            Bot::Telegram => {
-                let chat: i64 = caller.chat.to_string().trim_start_matches("tg_").parse().expect("a number");
-                json!([{"telegram": {"chat": chat}}])
-            }
-        };
-        self.submit(caller, poem_of(prompt, &notify)).await
+        let body = poem_of(prompt, &notify_of(&caller));
+        self.submit(caller, body).await
+    }
+
+    /// Submits a job that asks whoever asked for it, and goes round until they approve.
+    pub async fn asks(&mut self, who: Who, prompt: &str) -> JobKey {
+        let caller = self.caller(who);
+        let mut body = poem_of(prompt, &notify_of(&caller));
+        let write = body["flow"]["nodes"][0].take();
+        body["flow"]["nodes"] = json!([{
+            "kind": "loop", "id": "design", "rounds_max": 3, "until": "approve.output.decision == \"approve\"",
+            "nodes": [write, {
+                "kind": "review", "id": "approve", "question": "Round {{ round }}: shall it be so?",
+                "shows": ["poem.md"], "deciders": {"requester": true}
+            }]
+        }]);
+        self.submit(caller, body).await
+    }
+
+    /// The buttons of a review, as they stand in the chat.
+    pub async fn buttons_of(&mut self, key: &JobKey, review: &str) -> impl Fn(Action) -> Press + use<> {
+        let chat = self.caller(Who::Bob).chat;
+        let token = self.platform.new_button(key, &chat, Some(review)).await.expect("a token");
+        move |action| Press { action, token: token.parse().expect("a token") }
     }
 
     /// The same, asked for over HTTP: no chat is told.
@@ -357,6 +373,13 @@ impl Talk {
         let by = Requester { person: caller.person, name: caller.name };
         let answered = self.platform.submit_from_chat(&acme(), &body, None, by).await.expect("submitted");
         key(answered.job.id)
+    }
+
+    /// A minute passes, and the clock looks at what waits.
+    pub async fn minute(&self) {
+        self.env.wind(61_000);
+        let report = self.platform.tick_schedules(self.env.now_ms()).await.expect("ticked");
+        assert_eq!(report.failed, 0);
     }
 
     /// Works on all that is rung, until nothing is.
@@ -374,6 +397,13 @@ impl Talk {
             self.env.wind(1_000);
         }
         panic!("it doesn't end");
+    }
+}
+
+fn notify_of(caller: &Caller) -> Value {
+    match caller.chat {
+        ChatId::Discord(channel) => json!([{"discord": {"channel": channel.to_string()}}]),
+        ChatId::Telegram { chat, .. } => json!([{"telegram": {"chat": chat}}]),
     }
 }
 

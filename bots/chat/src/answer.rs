@@ -256,6 +256,13 @@ pub fn still_runs(token: &Token) -> Page {
         .row([button(Action::Queue, Look::First), button(Action::Restart, Look::Danger)])
 }
 
+/// A follow-up waits until its job has ended.
+pub fn queued(schedule: &ScheduleView) -> Page {
+    Page::new(Tone::Plain, words::QUEUED)
+        .line(scheduled_spans(schedule))
+        .line([Span::text(words::QUEUED_NEXT), Span::Command(Verb::ScheduleList)])
+}
+
 /// Schedules.
 pub fn schedules(schedules: &[ScheduleView]) -> Page {
     if schedules.is_empty() {
@@ -293,7 +300,7 @@ fn scheduled_spans(schedule: &ScheduleView) -> Vec<Span> {
     let when = match (&schedule.cron, schedule.every_s) {
         (Some(cron), _) => format!("{cron} {}", schedule.time_zone.as_deref().unwrap_or("UTC")),
         (None, Some(s)) => crate::command::When::Every(s).to_string(),
-        (None, None) => String::new(),
+        (None, None) => words::once_after(schedule.after.as_ref().map_or("", JobName::short)),
     };
     let mut spans = vec![
         Span::code(short),

@@ -95,8 +95,8 @@ impl Desk {
             Action::FollowUp => Ok(Reply::Ask(answer::ask_follow_up(Ask::Press(press.clone())))),
             Action::Queue => self.queue(&here, &about, press).await,
             Action::Restart => self.restart(&here, &about, press).await,
-            // No flow asks anybody yet.
-            Action::Approve | Action::Changes | Action::Reject => Ok(Reply::private(answer::old_button())),
+            Action::Approve | Action::Reject => self.decide(&here, &about, press).await,
+            Action::Changes => self.ask_for_changes(&about, press).await,
         }
     }
 
@@ -118,6 +118,7 @@ impl Desk {
         match press.action {
             Action::FollowUp | Action::Queue => self.follow_up_job(here, &about.key, wish(text)).await,
             Action::Restart => Ok(Reply::private(self.restart_with(here, &about.key, &wish(text)).await?)),
+            Action::Changes => self.request_changes(here, &about, text).await,
             Action::Stop
             | Action::Details
             | Action::RunAgain
@@ -126,7 +127,6 @@ impl Desk {
             | Action::Retry
             | Action::RaiseBudget
             | Action::Approve
-            | Action::Changes
             | Action::Reject => Ok(Reply::private(answer::old_button())),
         }
     }

@@ -8,10 +8,9 @@ use convoke_chat::button::{Ask, Press};
 use convoke_chat::command::{JobName, Verb};
 use convoke_chat::page::Page;
 use convoke_chat::reply::Reply;
-use convoke_chat::words;
 use convoke_domain::ids::JobKey;
 use convoke_domain::money::MicroUsd;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Desk;
 use crate::here::Here;
@@ -53,7 +52,11 @@ impl Desk {
             self.may_submit(here).await?;
             return Ok(Reply::Update { page: self.go_on(here, &about.key, wish).await? });
         }
-        Ok(Reply::Update { page: answer::short(words::QUEUED, words::QUEUED_NEXT) })
+        self.may_submit(here).await?;
+        let body = follow_up_body(here, wish);
+        let by = (here.mark(), here.requester());
+        let waits = self.platform.queue_follow_up(&about.key, &body, (&by.0, by.1)).await?;
+        Ok(Reply::Update { page: answer::queued(&waits) })
     }
 
     /// Ends the job, and starts what it was asked for again, with what is wanted added.
@@ -76,12 +79,17 @@ impl Desk {
     }
 
     async fn go_on(&self, here: &Here<'_>, key: &JobKey, wish: &Wish) -> Result<Page, Trouble> {
-        let mut body = json!({"prompt": wish.prompt, "notify": here.notify()});
-        if let Some(usd) = wish.budget {
-            body["budget"] = json!({"usd": usd.to_string()});
-        }
+        let body = follow_up_body(here, wish);
         let repeat = here.repeat();
         let answered = self.platform.follow_up_from_chat(key, &body, repeat.as_ref(), here.requester()).await?;
         Ok(accepted(&answered, title(&wish.prompt)))
     }
+}
+
+fn follow_up_body(here: &Here<'_>, wish: &Wish) -> Value {
+    let mut body = json!({"prompt": wish.prompt, "notify": here.notify()});
+    if let Some(usd) = wish.budget {
+        body["budget"] = json!({"usd": usd.to_string()});
+    }
+    body
 }

@@ -36,10 +36,14 @@ impl Here<'_> {
         Requester { person: self.caller.person, name: self.caller.name.clone() }
     }
 
+    /// Names what came in, among all that comes in from chats.
+    pub fn mark(&self) -> String {
+        format!("{}-{}", self.caller.chat.bot(), self.caller.update)
+    }
+
     /// What makes a repeat of the same update the same request.
     pub fn repeat(&self) -> Option<IdempotencyKey> {
-        let update: String = self.caller.update.chars().filter(char::is_ascii_graphic).take(200).collect();
-        format!("{}-{update}", self.caller.chat.bot()).parse().ok()
+        self.mark().chars().filter(char::is_ascii_graphic).take(200).collect::<String>().parse().ok()
     }
 
     /// The chat, as a submission's `notify` names it.

@@ -14,6 +14,7 @@ mod jobs;
 mod link;
 mod look;
 pub mod notice;
+mod review;
 mod schedule;
 mod shelf;
 mod submit;

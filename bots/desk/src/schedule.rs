@@ -92,7 +92,8 @@ impl Desk {
             return Err(answer::schedules(&named).into());
         }
         let schedule = named.pop().ok_or_else(answer::no_schedule)?;
-        let is_own = label(&schedule, MADE_BY) == Some(here.caller.person.to_string().as_str());
+        let made_by = label(&schedule, MADE_BY).or(schedule.made_by.as_deref());
+        let is_own = made_by == Some(here.caller.person.to_string().as_str());
         if here.caller.is_admin || is_own {
             return Ok(schedule);
         }
@@ -119,7 +120,7 @@ fn request(name: String, (when, zone): (When, Option<String>), job: Value) -> Sc
 }
 
 fn made_in(here: &Here<'_>) -> String {
-    format!("{}-{}", here.caller.chat.bot(), here.caller.update).chars().take(LABEL_CHARS_MAX).collect()
+    here.mark().chars().take(LABEL_CHARS_MAX).collect()
 }
 
 fn label<'of>(schedule: &'of ScheduleView, name: &str) -> Option<&'of str> {

@@ -90,7 +90,7 @@ impl Desk {
                 "bytes": bytes.len(),
                 "media_type": file.media_type.as_deref().map(plain_type),
             });
-            let mark = format!("{}-{}-{index}", here.caller.chat.bot(), here.caller.update);
+            let mark = format!("{}-{index}", here.mark());
             ids.push(self.platform.keep_upload(&here.link.tenant, &about, bytes.into(), &mark).await?);
         }
         Ok(ids)

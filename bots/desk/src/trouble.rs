@@ -58,6 +58,11 @@ fn refusal(refused: &Refused) -> Page {
         Refused::JobAlreadyEnded { status } => answer::cant([words::ended_already(*status)]),
         Refused::JobNotEnded { .. } => answer::cant([words::NOT_ENDED.to_owned()]),
         Refused::JobNotRetryable { status } => answer::cant([words::not_retryable(*status)]),
+        Refused::ReviewDecided { by, decision, .. } => {
+            answer::short(words::ALREADY_DECIDED, &words::decided(by.as_deref(), *decision))
+        }
+        Refused::MayNotDecide => answer::cant([words::MAY_NOT_DECIDE.to_owned()]),
+        Refused::ReviewNotFound { .. } => answer::old_button(),
         other => answer::cant([other.reason()]),
     }
 }

@@ -100,6 +100,13 @@ pub struct ScheduleView {
     /// Its inputs, where there are many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchView>,
+    /// Of a follow-up that starts once: the job that has to end first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = job_id)]
+    pub after: Option<JobId>,
+    /// Who asked for it, where that was in a chat, e.g. `dcu_42`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
     /// When it was made.
     pub created_at: Time,
     /// The next ticks, at most five; none while it is paused.

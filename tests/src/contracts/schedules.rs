@@ -1,6 +1,7 @@
 //! `Schedules`.
 
-use convoke_app::ports::{DueSchedule, RunJob, RunRecord, ScheduleRecord, Timing};
+use convoke_app::ports::{Awaited, DueSchedule, Requester, RunJob, RunRecord, ScheduleRecord, Timing};
+use convoke_domain::chat::PersonId;
 use convoke_domain::schedule::{Overlap, Tally};
 use serde_json::json;
 
@@ -20,6 +21,11 @@ fn schedule(id: &str, due_ms: Option<u64>) -> ScheduleRecord {
         paused: false,
         job: json!({"flow": "software", "input": {"prompt": "x", "b": 1.0, "a": [null]}}),
         batch: None,
+        after: Some(Awaited {
+            job: job("acme", 2).job,
+            requester: Requester { person: PersonId::Discord(7), name: "Ann".into() },
+            mark: "discord-1".into(),
+        }),
         created_ms: NOW_MS,
         next_ms: due_ms,
         due_ms,

@@ -68,7 +68,8 @@ pub const STILL_RUNS_NEXT: &str =
 /// A follow-up waits.
 pub const QUEUED: &str = "All right: nothing is stopped";
 /// What that means.
-pub const QUEUED_NEXT: &str = "When the job has ended, its last message has a button “Follow up”.";
+pub const QUEUED_NEXT: &str =
+    "It starts within two minutes of the job's end, and is told here. Until then it stands among the schedules: ";
 /// A job was accepted.
 pub const ACCEPTED: &str = "✅ Accepted";
 /// What happens then.
@@ -175,6 +176,11 @@ pub fn not_retryable(status: JobStatus) -> String {
 /// There is no more money to be had.
 pub fn most_money(usd: &str) -> String {
     format!("A job may cost at most ${usd} here, and this one already may.")
+}
+
+/// When a follow-up starts that waits.
+pub fn once_after(job: &str) -> String {
+    format!("once {job} has ended")
 }
 
 /// Who was first.

@@ -135,10 +135,12 @@ fn shown(answer: Value, json: bool) -> Result<Exit, Failure> {
 fn line(schedule: &ScheduleView) {
     let when = match (&schedule.cron, schedule.every_s) {
         (Some(cron), _) => format!("{cron} {}", schedule.time_zone.as_deref().unwrap_or("UTC")),
-        (None, seconds) => format!("every {} s", seconds.unwrap_or_default()),
+        (None, Some(seconds)) => format!("every {seconds} s"),
+        (None, None) => schedule.after.as_ref().map(|job| format!("after {job}")).unwrap_or_default(),
     };
     let next = match schedule.next_runs.first() {
         _ if schedule.paused => "paused".to_owned(),
+        _ if schedule.after.is_some() => "once".to_owned(),
         Some(next) => format!("next {next}"),
         None => "never again".to_owned(),
     };

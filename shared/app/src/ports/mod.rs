@@ -32,7 +32,7 @@ pub use records::{
     TurnRecord,
 };
 pub use reviews::{DecidedBy, DecisionRecord, ReviewRecord, Reviewed, Reviews, Shown};
-pub use schedules::{Batch, DueSchedule, RunJob, RunRecord, ScheduleRecord, Schedules, Tick, Timing};
+pub use schedules::{Awaited, Batch, DueSchedule, RunJob, RunRecord, ScheduleRecord, Schedules, Tick, Timing};
 pub use store::{
     Applied, EventPage, Events, Fetched, Groups, Idempotency, JobFilter, JobPage, Jobs, Keys, Reads, Steps, Submission,
     Submitted, Sweeps,

@@ -6,7 +6,7 @@ use convoke_domain::schedule::{Overlap, Tally};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BlobKey, PortError};
+use super::{BlobKey, PortError, Requester};
 
 /// When a schedule ticks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,17 @@ pub struct Batch {
     pub at_once: u32,
 }
 
+/// What a follow-up waits for: it starts once, and then its schedule is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The job that has to end first; [`ScheduleRecord::job`] is the body of a follow-up of it.
+    pub job: JobId,
+    /// Who asked for it, in a chat.
+    pub requester: Requester,
+    /// Names the request, so that a repeat makes no other.
+    pub mark: String,
+}
+
 /// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleRecord {
@@ -61,6 +72,9 @@ pub struct ScheduleRecord {
     /// Its inputs, where there are many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
+    /// The job whose end it waits for, where it is a follow-up that starts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Awaited>,
     /// When it was made (Unix milliseconds).
     pub created_ms: u64,
     /// The next tick; `None` where it is paused.

@@ -44,6 +44,9 @@ impl Platform {
     async fn tick_schedule(&self, tenant: &TenantId, id: &str, now_ms: u64) -> Result<(), WorkError> {
         for _ in 0..RACES_MAX {
             let Some(record) = self.ports.schedules.schedule(tenant, id).await? else { return Ok(()) };
+            if let Some(after) = &record.after {
+                return self.tick_after(tenant, &record, after).await;
+            }
             let pending = Pending {
                 tick_ms: record.next_ms,
                 jitter_ms: record.next_ms.map_or(0, |tick_ms| record.jitter_ms(tick_ms)),

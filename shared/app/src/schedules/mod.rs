@@ -1,5 +1,6 @@
 //! Schedules: what is submitted again and again, by itself.
 
+mod after;
 mod body;
 mod clock;
 mod runs;
@@ -55,6 +56,7 @@ impl Platform {
             paused: asked.request.paused,
             job: asked.request.job,
             batch,
+            after: None,
             created_ms: now_ms,
             next_ms: None,
             due_ms: None,
@@ -110,6 +112,10 @@ impl Platform {
     pub async fn run_schedule(&self, tenant: &TenantId, id: &str) -> Result<RunView, Failure> {
         for _ in 0..RACES_MAX {
             let record = self.known_schedule(tenant, id).await?;
+            if record.after.is_some() {
+                let hint = "it starts by itself once its job has ended";
+                return Err(Refused::request("", "a follow-up that waits isn't started by hand", hint).into());
+            }
             let tick_ms = self.ports.env.now_ms();
             if self.start_run(tenant, &record, tick_ms).await? {
                 self.note_open(tenant, id, tick_ms).await?;

@@ -11,6 +11,7 @@ const NEXT_RUNS: usize = 5;
 
 pub(super) fn schedule(record: &ScheduleRecord, now_ms: u64) -> ScheduleView {
     let (cron, time_zone, every_s) = match &record.timing {
+        _ if record.after.is_some() => (None, None, None),
         Timing::Cron { expression, zone } => (Some(expression.clone()), Some(zone.clone()), None),
         Timing::Every { seconds } => (None, None, Some(*seconds)),
     };
@@ -25,8 +26,10 @@ pub(super) fn schedule(record: &ScheduleRecord, now_ms: u64) -> ScheduleView {
         paused: record.paused,
         job: record.job.clone(),
         batch: record.batch.as_ref().map(|batch| BatchView { count: batch.count, at_once: batch.at_once }),
+        after: record.after.as_ref().map(|after| after.job.clone()),
+        made_by: record.after.as_ref().map(|after| after.requester.person.to_string()),
         created_at: Time(record.created_ms),
-        next_runs: next_runs(record, now_ms),
+        next_runs: if record.after.is_some() { Vec::new() } else { next_runs(record, now_ms) },
         last_run: record.last_ms.map(Time),
         skipped: record.skipped,
         href: format!("/v1/schedules/{}", record.id),

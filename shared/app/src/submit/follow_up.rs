@@ -219,7 +219,7 @@ impl Platform {
 }
 
 /// The fields, all there is to say against them but what a submission finds itself.
-fn read(asked: &Value) -> Result<&Map<String, Value>, Vec<FlowIssue>> {
+pub(crate) fn read(asked: &Value) -> Result<&Map<String, Value>, Vec<FlowIssue>> {
     let Some(fields) = asked.as_object() else {
         return Err(vec![FlowIssue::new("", format!("has to be an object, not {}", body::kind(asked)), "")]);
     };

@@ -36,6 +36,7 @@ use body::Asked;
 pub use body::{LABEL_CHARS_MAX, LABELS_MAX, NOTIFY_MAX, PROMPT_BYTES_MAX};
 pub use files::FILES_MAX;
 use follow_up::Earlier;
+pub(crate) use follow_up::read as read_follow_up;
 pub use repeat::{IdempotencyKey, IdempotencyKeyError};
 pub(crate) use scheduled::Wrong;
 
@@ -356,6 +357,11 @@ fn new_root(graph: &Graph, budget: Cost, now_ms: u64, deadline_ms: u64) -> Group
         spent: Cost::ZERO,
         scope: Scope::Root(scope),
     }
+}
+
+/// The same of a body's own prompt, or `otherwise`.
+pub(crate) fn title_of(body: &Value, otherwise: &str) -> String {
+    title(body, otherwise)
 }
 
 /// The first line of the prompt that says anything, or the flow's name.
