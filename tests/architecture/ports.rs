@@ -17,13 +17,14 @@ const OF_A_TENANT: [&str; 11] = [
     "&Button",
 ];
 
-/// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules; a caller's key, a chat's realm, a code
+/// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules; the operator sees the list of tenants; a caller's key, a chat's realm, a code
 /// and a button's token tell the tenant; what comes in from a chat is claimed before its tenant is known; a bot's calls, a
 /// queue's depth and what lies outside are nobody's.
-const OF_NOBODY: [&str; 15] = [
+const OF_NOBODY: [&str; 16] = [
     "Sweeps::due",
     "Sweeps::due_deliveries",
     "Keys::key",
+    "Keys::tenants",
     "Schedules::due_schedules",
     "Bells::depth",
     "Outbound::post",

@@ -82,6 +82,7 @@ on_all! {
     submission_is_idempotent
     runs_are_kept_newest_first
     schedules_are_stored_over_their_version
+    tenants_are_listed
     tenants_never_meet
     tries_are_listed_newest_first
     turns_are_put_once_and_in_order

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use convoke_runtime::config::{Stores, Strings, limits};
 use convoke_runtime::emf;
 use convoke_runtime::models::{Extras, settings};
+use convoke_runtime::outbound;
 use convoke_runtime::secrets;
 use serde_json::Value;
 
@@ -45,6 +46,7 @@ fn asked_for(values: BTreeMap<String, String>) -> BTreeSet<String> {
     assert!(settings(&asked, Extras::default()).is_ok(), "models");
     assert!(Stores::read(&asked).is_ok(), "stores");
     assert!(limits(&asked).is_ok(), "limits");
+    assert!(outbound::allowed(&asked).is_ok(), "places outside");
     emf::read(&asked);
     asked.names.into_inner()
 }

@@ -94,11 +94,24 @@ impl Platform {
     pub async fn authenticate(&self, bearer: &str) -> Result<Caller, Failure> {
         let key: ApiKey = bearer.parse().map_err(|ApiKeyError| Refused::Unauthenticated)?;
         let record = self.ports.keys.key(&key.hash()).await?.ok_or(Refused::Unauthenticated)?;
+        let now_s = self.ports.env.now_ms() / 1_000;
+        if record.expires_s.is_some_and(|expires_s| expires_s <= now_s) {
+            return Err(Refused::Unauthenticated.into());
+        }
         Ok(Caller { tenant: record.tenant, key_name: record.name })
     }
 
-    /// Makes a key for a tenant. Not idempotent: each call makes another.
+    /// Makes a key for a tenant, which is on the list of tenants from then on. Not idempotent: each call makes another.
     pub async fn create_key(&self, tenant: &TenantId, name: &str) -> Result<NewKey, Failure> {
+        self.put_new_key(tenant, name, None).await
+    }
+
+    /// The same for a key that opens nothing after so many seconds.
+    pub async fn lend_key(&self, tenant: &TenantId, name: &str, seconds: u64) -> Result<NewKey, Failure> {
+        self.put_new_key(tenant, name, Some(self.ports.env.now_ms() / 1_000 + seconds)).await
+    }
+
+    async fn put_new_key(&self, tenant: &TenantId, name: &str, expires_s: Option<u64>) -> Result<NewKey, Failure> {
         let chars = name.chars().count();
         if !(1..=KEY_NAME_CHARS_MAX).contains(&chars) || name.chars().any(char::is_control) {
             let hint = format!("1 to {KEY_NAME_CHARS_MAX} characters");
@@ -110,9 +123,16 @@ impl Platform {
             name: name.to_owned(),
             prefix: key.shown().to_owned(),
             created_ms: self.ports.env.now_ms(),
+            expires_s,
         };
+        self.ports.keys.note_tenant(tenant).await?;
         self.ports.keys.put_key(&key.hash(), &record).await?;
         Ok(NewKey { key, record })
+    }
+
+    /// The tenants that ever had a key, by name: for the operator alone.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, Failure> {
+        Ok(self.ports.keys.tenants().await?)
     }
 
     /// The tenant's keys, oldest first.

@@ -14,6 +14,7 @@ pub mod models;
 pub mod observe;
 pub mod outbound;
 pub mod secrets;
+pub mod signing;
 pub mod ssm;
 pub mod system;
 pub mod telemetry;

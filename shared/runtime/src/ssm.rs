@@ -1,19 +1,15 @@
 //! Reading parameters of SSM, by a signed request each.
 //!
-//! Not the SDK's client: it has 140 operations, and this takes one, of a function that starts cold. Signing, credentials,
-//! region and endpoint are the SDK's all the same.
+//! Not the SDK's client: it has 140 operations, and this takes one, of a function that starts cold.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::Strings;
+use crate::signing::{Ask, Service, SignError};
 
 const TARGET: &str = "AmazonSSM.GetParameter";
 const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -21,23 +17,13 @@ const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 const TRIES: u32 = 3;
 /// Before the second try; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why parameters can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SsmError {
-    /// Nobody says where. Final.
-    #[error("there is no region: set AWS_REGION")]
-    NoRegion,
-    /// Nobody says who asks. Final until somebody signs in.
-    #[error("there are no credentials of AWS")]
-    NoCredentials(#[source] Option<CredentialsError>),
-    /// The request can't be made: our mistake, or an endpoint that is no URL. Final.
-    #[error("the request to SSM can't be made: {0}")]
-    Request(String),
-    /// It can't be signed: our mistake. Final.
-    #[error("the request to SSM can't be signed")]
-    Signing(#[source] SigningError),
+    /// The request can't be made. Final until somebody changes something.
+    #[error("SSM can't be asked")]
+    Unasked(#[source] SignError),
     /// No answer came, after all tries.
     #[error("SSM doesn't answer")]
     Unreachable(#[source] reqwest::Error),
@@ -70,12 +56,7 @@ impl SsmError {
 }
 
 /// SSM of an account and region.
-pub struct Ssm {
-    aws: SdkConfig,
-    region: String,
-    endpoint: String,
-    http: reqwest::Client,
-}
+pub struct Ssm(Service);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -100,11 +81,7 @@ struct Problem {
 impl Ssm {
     /// The one that `aws` is about; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL` name another place. Connects to nothing.
     pub fn new(aws: &SdkConfig, strings: &dyn Strings) -> Result<Self, SsmError> {
-        let region = aws.region().ok_or(SsmError::NoRegion)?.to_string();
-        let elsewhere = strings.get("AWS_ENDPOINT_URL_SSM").or_else(|| aws.endpoint_url().map(str::to_owned));
-        let endpoint = elsewhere.unwrap_or_else(|| usual_endpoint(&region));
-        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(SsmError::Unreachable)?;
-        Ok(Self { aws: aws.clone(), region, endpoint, http })
+        Service::new(aws, strings, "ssm").map(Self).map_err(SsmError::Unasked)
     }
 
     /// A parameter's value, decrypted. [`SsmError::Missing`] where there is none.
@@ -123,7 +100,9 @@ impl Ssm {
 
     async fn ask(&self, name: &str) -> Result<String, SsmError> {
         let body = json!({ "Name": name, "WithDecryption": true }).to_string();
-        let answer = self.http.execute(self.signed(&body).await?).await.map_err(SsmError::Unreachable)?;
+        let headers = [("content-type", MEDIA_TYPE), ("x-amz-target", TARGET)];
+        let sent = self.0.send(Ask { method: "POST", path: "/", headers: &headers, body: &body }).await;
+        let answer = sent.map_err(SsmError::Unasked)?.map_err(SsmError::Unreachable)?;
         let status = answer.status();
         let text = answer.text().await.map_err(SsmError::Unreachable)?;
         if status.is_success() {
@@ -138,37 +117,6 @@ impl Ssm {
         let detail = format!("{code}: {}", problem.message);
         Err(SsmError::Refused { parameter: name.to_owned(), status: status.as_u16(), detail })
     }
-
-    async fn signed(&self, body: &str) -> Result<reqwest::Request, SsmError> {
-        let provider = self.aws.credentials_provider().ok_or(SsmError::NoCredentials(None))?;
-        let credentials = provider.provide_credentials().await;
-        let identity = credentials.map_err(|error| SsmError::NoCredentials(Some(error)))?.into();
-        let malformed = |error: http::Error| SsmError::Request(error.to_string());
-        let mut request = http::Request::post(&self.endpoint)
-            .header("content-type", MEDIA_TYPE)
-            .header("x-amz-target", TARGET)
-            .body(body.to_owned())
-            .map_err(malformed)?;
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("ssm")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| SsmError::Request(error.to_string()))?
-            .into();
-        let headers = [("content-type", MEDIA_TYPE), ("x-amz-target", TARGET)].into_iter();
-        let signable = SignableRequest::new("POST", &self.endpoint, headers, SignableBody::Bytes(body.as_bytes()));
-        let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(SsmError::Signing)?;
-        signed.into_parts().0.apply_to_request_http1x(&mut request);
-        reqwest::Request::try_from(request).map_err(|error| SsmError::Request(error.to_string()))
-    }
-}
-
-fn usual_endpoint(region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://ssm.{region}.{domain}/")
 }
 
 #[cfg(test)]
@@ -243,11 +191,5 @@ mod tests {
         assert_eq!(told[0], "SSM has no parameter /a");
         assert_eq!(told[1], "SSM answers 400 for /b: AccessDeniedException: you are not allowed");
         assert_eq!(asked.join().expect("served").len(), 2);
-    }
-
-    #[test]
-    fn each_partition_has_its_own_domain() {
-        assert_eq!(usual_endpoint("eu-west-1"), "https://ssm.eu-west-1.amazonaws.com/");
-        assert_eq!(usual_endpoint("cn-north-1"), "https://ssm.cn-north-1.amazonaws.com.cn/");
     }
 }

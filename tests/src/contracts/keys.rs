@@ -10,7 +10,7 @@ use super::jobs::tenant;
 use crate::samples::{NOW_MS, job, result, root, step, submission, turn};
 
 fn record(owner: &str, name: &str) -> KeyRecord {
-    KeyRecord { tenant: tenant(owner), name: name.into(), prefix: "cvk_ab".into(), created_ms: NOW_MS }
+    KeyRecord { tenant: tenant(owner), name: name.into(), prefix: "cvk_ab".into(), created_ms: NOW_MS, expires_s: None }
 }
 
 /// A key is found by its hash and by its tenant, replaced by the same, deleted by its own tenant alone.
@@ -30,6 +30,19 @@ pub async fn keys_are_kept_by_tenant(table: &impl Table) {
     assert!(!table.delete_key(&tenant("acme"), "h1").await.expect("up"), "it is gone");
     assert_eq!(table.key("h1").await.expect("up"), None);
     assert_eq!(table.keys(&tenant("acme")).await.expect("up"), [("h2".to_owned(), record("acme", "h2"))]);
+}
+
+/// A key that ends keeps its end, and the list of tenants names each once, by name.
+pub async fn tenants_are_listed(table: &impl Table) {
+    assert_eq!(table.tenants().await.expect("up"), []);
+    let lent = KeyRecord { expires_s: Some(NOW_MS / 1_000 + 60), ..record("acme", "lent") };
+    table.put_key("h1", &lent).await.expect("put");
+    assert_eq!(table.key("h1").await.expect("up"), Some(lent.clone()));
+    assert_eq!(table.keys(&tenant("acme")).await.expect("up"), [("h1".to_owned(), lent)]);
+    for name in ["zen", "acme", "zen"] {
+        table.note_tenant(&tenant(name)).await.expect("noted");
+    }
+    assert_eq!(table.tenants().await.expect("up"), [tenant("acme"), tenant("zen")]);
 }
 
 /// Nothing that one tenant stores under a job's id is seen or changed by another under the same id.

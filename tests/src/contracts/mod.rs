@@ -37,7 +37,7 @@ pub use jobs::{
     due_jobs_come_by_time, ended_jobs_are_never_due, ended_jobs_show_cost_and_reason, expired_keys_make_new_jobs,
     jobs_are_filtered, jobs_are_listed_newest_first, racing_submissions_make_one_job, submission_is_idempotent,
 };
-pub use keys::{keys_are_kept_by_tenant, tenants_never_meet};
+pub use keys::{keys_are_kept_by_tenant, tenants_are_listed, tenants_never_meet};
 pub use reviews::{decisions_are_kept_by_their_marks, questions_are_put_once};
 pub use schedules::{due_schedules_come_by_time, runs_are_kept_newest_first, schedules_are_stored_over_their_version};
 pub use steps::{

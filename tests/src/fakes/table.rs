@@ -1,6 +1,6 @@
 //! The table: changes are applied by `Change::apply`, one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -43,6 +43,7 @@ pub(super) struct State {
     chunks: BTreeMap<(JobKey, u16, u32), Vec<Value>>,
     idempotency: BTreeMap<(TenantId, String), (Idempotency, JobId)>,
     keys: BTreeMap<String, KeyRecord>,
+    tenants: BTreeSet<TenantId>,
     events: BTreeMap<JobKey, Vec<Event>>,
     hooks: Hooks,
     late: BTreeMap<u8, Vec<JobKey>>,
@@ -379,6 +380,17 @@ impl Keys for FakeTable {
             is_own && state.keys.remove(hash).is_some()
         })
         .await
+    }
+
+    async fn note_tenant(&self, tenant: &TenantId) -> Result<(), PortError> {
+        self.call("note_tenant", |state| {
+            state.tenants.insert(tenant.clone());
+        })
+        .await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
+        self.call("tenants", |state| state.tenants.iter().cloned().collect()).await
     }
 }
 

@@ -1,15 +1,16 @@
 //! The command line.
 
 mod bots;
+mod operator;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use convoke_domain::money::MicroUsd;
-
 use convoke_domain::review::Decision;
 
 pub use bots::{BotsCommand, Place, RegisterArgs, WebhookCommand};
+pub use operator::{DoctorArgs, KeysCommand, TenantsArgs, Whose};
 
 /// Crews of AI agents that build what you ask for, on your machine or in your AWS account.
 #[derive(Debug, Parser)]
@@ -52,22 +53,30 @@ pub enum Command {
     /// Sets up bots at their platforms.
     #[command(subcommand)]
     Bots(BotsCommand),
+    /// Lists tenants, and what each has.
+    Tenants(TenantsArgs),
     /// Lists models, and fetches the embedded one.
     #[command(subcommand)]
     Model(ModelCommand),
     /// Says what is set up, what is missing, and what to do about it.
-    Doctor,
+    Doctor(DoctorArgs),
 }
 
 /// Which installation a command talks to.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
-    /// URL of an installation; the one of the data folder where it is missing.
-    #[arg(long, env = "CONVOKE_URL", value_name = "URL", requires = "key")]
+    /// URL of an installation, with --key or --stack; the one of the data folder where there is neither.
+    #[arg(long, env = "CONVOKE_URL", value_name = "URL")]
     pub url: Option<String>,
     /// Key for that installation.
     #[arg(long, env = "CONVOKE_KEY", value_name = "KEY", hide_env_values = true)]
     pub key: Option<String>,
+    /// Instead of --key: the stack of an installation in your AWS account, with your credentials.
+    #[arg(long, env = "CONVOKE_STACK", value_name = "NAME", conflicts_with = "key")]
+    pub stack: Option<String>,
+    /// With --stack: in whose name.
+    #[arg(long, default_value = "local", requires = "stack")]
+    pub tenant: String,
 }
 
 /// What is asked for.
@@ -384,54 +393,6 @@ pub struct WebhookArgs {
     /// Which installation.
     #[command(flatten)]
     pub target: Target,
-}
-
-/// What to do with keys.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Makes a key and shows it, once.
-    Create {
-        /// What to call it.
-        #[arg(default_value = "default")]
-        name: String,
-        /// Whose jobs it opens, and where.
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Lists keys.
-    List {
-        /// Whose, and where.
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Deletes a key by the characters that it begins with.
-    Delete {
-        /// The prefix that `list` shows.
-        prefix: String,
-        /// Whose, and where.
-        #[command(flatten)]
-        whose: Whose,
-    },
-}
-
-impl KeysCommand {
-    /// Whose keys it is about, and where.
-    pub const fn whose(&self) -> &Whose {
-        match self {
-            Self::Create { whose, .. } | Self::List { whose } | Self::Delete { whose, .. } => whose,
-        }
-    }
-}
-
-/// Whose keys, and of which installation.
-#[derive(Debug, Args)]
-pub struct Whose {
-    /// Whose keys.
-    #[arg(long, default_value = "local")]
-    pub tenant: String,
-    /// The stack of an installation in your AWS account, with your credentials; the data folder's where it is missing.
-    #[arg(long, env = "CONVOKE_STACK", value_name = "NAME")]
-    pub stack: Option<String>,
 }
 
 /// What to do with models.

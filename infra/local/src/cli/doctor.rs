@@ -1,15 +1,26 @@
 //! `convoke doctor`: what is set up, what is missing, what to do about it.
 
+mod stack;
+
 use convoke_runtime::config::{Strings, limits};
 
 use super::api::Api;
+use super::args::DoctorArgs;
 use super::failure::{Exit, Failure};
 use super::{bots, discord, models, run};
 use crate::local::{EMBEDDED_MODEL, running};
 use crate::settings::Settings;
 
-/// Looks around; nothing is changed, fetched or called.
-pub async fn doctor(settings: &Settings) -> Result<Exit, Failure> {
+/// Looks around. On this machine nothing is changed, fetched or called; of a stack models are called, unless somebody
+/// doesn't want that.
+pub async fn doctor(settings: &Settings, args: &DoctorArgs) -> Result<Exit, Failure> {
+    match &args.stack {
+        Some(name) => stack::doctor(name, args).await,
+        None => of_machine(settings).await,
+    }
+}
+
+async fn of_machine(settings: &Settings) -> Result<Exit, Failure> {
     println!("data folder    {}", settings.data_dir.display());
     let file = settings.file().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
     println!("settings file  {file}");

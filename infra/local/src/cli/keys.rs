@@ -1,40 +1,36 @@
 //! Keys of the API, on this machine or of a stack.
 
-use convoke_domain::ids::TenantId;
-
-use super::args::{KeysCommand, Whose};
+use super::args::KeysCommand;
 use super::failure::{Exit, Failure};
 use super::progress::printable;
-use super::session;
+use super::{session, stack};
 use crate::resources;
 use crate::settings::Settings;
 use crate::stack::{FolderError, Stack, StackError, StackOptions};
-use convoke_app::platform::{Limits, Platform};
-use convoke_models::registry::{self, Registry};
-use convoke_runtime::config::Stores;
-use convoke_runtime::{Clients, installation};
+use convoke_api::time::Time;
+use convoke_app::platform::Platform;
+use convoke_runtime::Clients;
 
 /// Does what is asked. An installation on this machine must not be running: its folder is held by one process.
 pub async fn keys(settings: &Settings, command: KeysCommand) -> Result<Exit, Failure> {
     match &command.whose().stack {
-        Some(stack) => of_stack(stack, &command).await,
-        None => of_folder(settings, &command).await,
+        Some(name) => {
+            let found = stack::find(name).await?;
+            act(&stack::platform_of(found.clients, &found.stores)?, &command).await
+        }
+        None => of_folder(settings, async |platform| act(platform, &command).await).await,
     }
 }
 
-async fn of_stack(stack: &str, command: &KeysCommand) -> Result<Exit, Failure> {
-    let found = installation::find(stack).await.map_err(|error| {
-        let hint = "see to AWS_PROFILE or AWS_ACCESS_KEY_ID, AWS_REGION, and the stack's name";
-        Failure::caused("", &error).hint(hint)
-    })?;
-    act(&platform(found.clients, &found.stores)?, command).await
-}
-
-async fn of_folder(settings: &Settings, command: &KeysCommand) -> Result<Exit, Failure> {
+/// Does something with the installation of the data folder, which nobody may hold.
+pub async fn of_folder<T>(
+    settings: &Settings,
+    act: impl AsyncFnOnce(&Platform) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let started = Stack::start(StackOptions::new(&settings.data_dir)).await;
     let stack = started.map_err(|error| match error {
         StackError::Folder(FolderError::Held { .. }) => {
-            Failure::caused("", &error).hint("keys are made and deleted while nobody serves; end it first").usage_exit()
+            Failure::caused("", &error).hint("this is done while nobody serves; end it first").usage_exit()
         }
         error => session::failure(settings, None, &error.into()),
     })?;
@@ -42,22 +38,14 @@ async fn of_folder(settings: &Settings, command: &KeysCommand) -> Result<Exit, F
     let made = resources::ensure(&clients).await;
     let stores = made.map_err(|error| Failure::caused("the data folder can't be used", &error).usage_exit())?;
     let connected = Clients { dynamodb: clients.dynamodb, sqs: clients.sqs, s3: clients.s3 };
-    let done = act(&platform(connected, &stores)?, command).await;
+    let done = act(&stack::platform_of(connected, &stores)?).await;
     stack.shutdown().await;
     done
 }
 
-/// A platform without models: keys need none.
-fn platform(clients: Clients, stores: &Stores) -> Result<Platform, Failure> {
-    let registry =
-        Registry::new(registry::Settings::default()).map_err(|error| Failure::caused("no HTTP client", &error))?;
-    let behind = (Limits::default(), convoke_tools::compiler());
-    Ok(convoke_runtime::platform(clients, stores, std::sync::Arc::new(registry), behind))
-}
-
 async fn act(platform: &Platform, command: &KeysCommand) -> Result<Exit, Failure> {
     let failed = |error: convoke_app::failure::Failure| Failure::caused("keys can't be read", &error);
-    let tenant = tenant(command.whose())?;
+    let tenant = stack::tenant(&command.whose().tenant)?;
     match command {
         KeysCommand::Create { name, .. } => {
             let made = platform.create_key(&tenant, name).await.map_err(failed)?;
@@ -66,7 +54,8 @@ async fn act(platform: &Platform, command: &KeysCommand) -> Result<Exit, Failure
         }
         KeysCommand::List { .. } => {
             for key in platform.keys(&tenant).await.map_err(failed)? {
-                println!("{}  {}", key.prefix, printable(&key.name));
+                let until = key.expires_s.map(|end| format!("  until {}", Time(end * 1_000))).unwrap_or_default();
+                println!("{}  {}{until}", key.prefix, printable(&key.name));
             }
         }
         KeysCommand::Delete { prefix, .. } => {
@@ -77,8 +66,4 @@ async fn act(platform: &Platform, command: &KeysCommand) -> Result<Exit, Failure
         }
     }
     Ok(Exit::Done)
-}
-
-fn tenant(Whose { tenant, .. }: &Whose) -> Result<TenantId, Failure> {
-    tenant.parse().map_err(|error| Failure::usage(format!("--tenant {tenant:?}: {error}")))
 }

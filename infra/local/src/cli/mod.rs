@@ -18,6 +18,8 @@ pub mod reviews;
 mod run;
 pub mod schedules;
 pub mod session;
+pub mod stack;
+pub mod tenants;
 pub mod webhooks;
 pub mod weights;
 
@@ -92,8 +94,9 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Keys(command) => keys::keys(&settings, command).await,
         Command::Bots(command) => bots::bots(&settings, command).await,
+        Command::Tenants(args) => tenants::tenants(&settings, &args).await,
         Command::Model(command) => models::models(&settings, command).await,
-        Command::Doctor => doctor::doctor(&settings).await,
+        Command::Doctor(args) => doctor::doctor(&settings, &args).await,
     }
 }
 

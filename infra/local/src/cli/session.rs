@@ -9,6 +9,7 @@ use super::api::Api;
 use super::args::Target;
 use super::bots;
 use super::failure::Failure;
+use super::stack::Lent;
 use super::weights;
 use crate::bots::Bots;
 use crate::host::HostError;
@@ -37,19 +38,23 @@ pub struct Needs<'a> {
 pub struct Session<'a> {
     settings: &'a Settings,
     own: Mutex<Option<Local>>,
+    lent: Mutex<Option<Lent>>,
 }
 
 impl<'a> Session<'a> {
     /// Nothing is looked for or started yet.
     pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, own: Mutex::new(None) }
+        Self { settings, own: Mutex::new(None), lent: Mutex::new(None) }
     }
 
-    /// The installation that the target names; else the one that holds the data folder; else one of its own, which ends
+    /// The installation that the target names, a stack's by a key that ends with the session; else the one that holds the data folder; else one of its own, which ends
     /// with the session. May be called again when that one is gone.
     pub async fn connect(&self, target: &Target, needs: Needs<'_>) -> Result<Api, Failure> {
-        if let (Some(url), Some(key)) = (&target.url, &target.key) {
-            return Api::new(url, key);
+        match (&target.stack, &target.url, &target.key) {
+            (Some(stack), url, _) => return Box::pin(self.of_stack(stack, url.as_deref(), &target.tenant)).await,
+            (None, Some(url), Some(key)) => return Api::new(url, key),
+            (None, Some(_), None) => return Err(Failure::usage("--url needs --key, or --stack")),
+            (None, None, _) => {}
         }
         let patience_ends = Instant::now() + HELD_MAX;
         loop {
@@ -72,6 +77,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    async fn of_stack(&self, stack: &str, url: Option<&str>, tenant: &str) -> Result<Api, Failure> {
+        let mut lent = self.lent.lock().await;
+        if let Some(lent) = &*lent {
+            return lent.api();
+        }
+        lent.insert(Lent::new(stack, url, tenant).await?).api()
+    }
+
     /// The installation that runs over the data folder, if one does and takes its key.
     async fn serving(&self) -> Option<Api> {
         let (url, key) = running(&self.settings.data_dir)?;
@@ -85,8 +98,11 @@ impl<'a> Session<'a> {
         self.own.lock().await.is_some()
     }
 
-    /// Ends the session's own installation, if there is one.
+    /// Ends the session's own installation, if there is one, and gives back the key that it worked with.
     pub async fn end(self) {
+        if let Some(lent) = self.lent.into_inner() {
+            lent.give_back().await;
+        }
         if let Some(local) = self.own.into_inner() {
             local.shutdown().await;
         }

@@ -264,6 +264,9 @@ pub struct KeyRecord {
     pub prefix: String,
     /// When it was made (Unix milliseconds).
     pub created_ms: u64,
+    /// Unix seconds after which it opens nothing; `None` for a key that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u64>,
 }
 
 /// Something that has happened to a job.

@@ -194,7 +194,7 @@ pub trait Sweeps: Send + Sync {
     async fn due_deliveries(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<(JobKey, TargetId)>, PortError>;
 }
 
-/// Keys of the API, by hash: law 9's exception for authentication.
+/// Keys of the API, by hash, and the list of tenants: law 9's exceptions for authentication and for the operator.
 #[async_trait]
 pub trait Keys: Send + Sync {
     /// Whose key has this hash.
@@ -208,6 +208,12 @@ pub trait Keys: Send + Sync {
 
     /// Forgets a key of the tenant; `false` where it has none of that hash.
     async fn delete_key(&self, tenant: &TenantId, hash: &str) -> Result<bool, PortError>;
+
+    /// Puts a tenant on the list; a repeat changes nothing.
+    async fn note_tenant(&self, tenant: &TenantId) -> Result<(), PortError>;
+
+    /// The tenants on the list, by name. For whoever has the account's or the machine's credentials.
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError>;
 }
 
 /// A page of a job's events.

@@ -1,4 +1,4 @@
-//! `Keys`: API keys by hash, and by tenant.
+//! `Keys`: API keys by hash, and by tenant; the list of tenants.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
@@ -7,14 +7,16 @@ use convoke_domain::ids::TenantId;
 
 use super::DynamoTable;
 use super::expression::Placeholders;
-use super::item::{self, Fields, Item, Put, document, text};
-use super::schema::{ALONE, PK, SK, key_pk, key_sk, tenant_pk};
-use crate::error::refused;
+use super::item::{self, Fields, Item, Put, document, number, text};
+use super::schema::{ALONE, PK, SK, TENANTS, TTL_ATTRIBUTE, key_pk, key_sk, tenant_of_pk, tenant_pk};
+use crate::error::{port_error, refused};
 
 const KEY: &str = "the table (reading a key)";
 const PUT: &str = "the table (putting a key)";
 const KEYS: &str = "the table (listing keys)";
 const DELETE: &str = "the table (deleting a key)";
+const NOTE: &str = "the table (noting a tenant)";
+const TENANTS_LIST: &str = "the table (listing tenants)";
 
 /// In a key's item: its tenant, for the condition that a hash never changes hands.
 const TENANT: &str = "tenant";
@@ -37,6 +39,10 @@ impl Keys for DynamoTable {
         by_hash.put(TENANT, text(tenant));
         let mut by_tenant = document(tenant_pk(&record.tenant), key_sk(hash), record)?;
         by_tenant.put(TENANT, text(tenant));
+        if let Some(expires_s) = record.expires_s {
+            by_hash.put(TTL_ATTRIBUTE, number(expires_s));
+            by_tenant.put(TTL_ATTRIBUTE, number(expires_s));
+        }
         let writes = vec![self.put_own(by_hash, tenant)?, self.put_own(by_tenant, tenant)?];
         let is_foreign = self.transact(PUT, writes).await?.contains(&true);
         if is_foreign { Err(refused(PUT, ForeignKey)) } else { Ok(()) }
@@ -53,6 +59,21 @@ impl Keys for DynamoTable {
         let by_hash = self.delete_existing(item::key(key_pk(hash), ALONE))?;
         Ok(!self.transact(DELETE, vec![by_tenant, by_hash]).await?.contains(&true))
     }
+
+    async fn note_tenant(&self, tenant: &TenantId) -> Result<(), PortError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item::item(TENANTS, tenant_pk(tenant))));
+        put.send().await.map(drop).map_err(|error| port_error(NOTE, error))
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
+        let items = self.pages(TENANTS_LIST, self.query(TENANTS, "T#", "T#~"), usize::MAX).await?;
+        items.iter().map(tenant_of).collect()
+    }
+}
+
+fn tenant_of(item: &Item) -> Result<TenantId, PortError> {
+    let fields = Fields::of(item)?;
+    tenant_of_pk(fields.text(SK)?).ok_or_else(|| fields.corrupt(SK, "no tenant's name"))
 }
 
 impl DynamoTable {

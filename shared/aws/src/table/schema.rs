@@ -193,6 +193,9 @@ pub(crate) fn job_of_pk(pk: &str) -> Option<JobKey> {
     Some(JobKey { tenant: tenant.parse().ok()?, job: job.parse().ok()? })
 }
 
+/// Partition of the list of tenants.
+pub(crate) const TENANTS: &str = "TENANTS";
+
 /// Partition of an API key.
 pub(crate) fn key_pk(hash: &str) -> String {
     format!("KEY#{hash}")

@@ -1,0 +1,118 @@
+//! Signed requests to services of AWS whose SDK would be too much for the one or two operations that are asked for.
+//!
+//! Signing, credentials, region and endpoint are the SDK's all the same. What an answer means is its asker's business.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+
+use crate::config::Strings;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a request can't be made. Final until somebody changes something.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// Nobody says where.
+    #[error("there is no region: set AWS_REGION")]
+    NoRegion,
+    /// Nobody says who asks.
+    #[error("there are no credentials of AWS")]
+    NoCredentials(#[source] Option<CredentialsError>),
+    /// Our mistake, or an endpoint that is no URL.
+    #[error("the request can't be made: {0}")]
+    Request(String),
+    /// It can't be signed: our mistake.
+    #[error("the request can't be signed")]
+    Signing(#[source] SigningError),
+    /// There is no HTTP client: nothing but the program's build decides it.
+    #[error("there is no HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// What is asked of a service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// `GET`, or `POST`.
+    pub method: &'static str,
+    /// Path and query, with the slash that they begin with.
+    pub path: &'a str,
+    /// Headers that are signed.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body.
+    pub body: &'a str,
+}
+
+/// One service of an account and region.
+pub(crate) struct Service {
+    aws: SdkConfig,
+    name: &'static str,
+    region: String,
+    endpoint: String,
+    http: reqwest::Client,
+}
+
+impl Service {
+    /// The service that signatures call `name`, and its hosts, too; `AWS_ENDPOINT_URL_{NAME}` and `AWS_ENDPOINT_URL` name
+    /// another place. Connects to nothing.
+    pub(crate) fn new(aws: &SdkConfig, strings: &dyn Strings, name: &'static str) -> Result<Self, SignError> {
+        let region = aws.region().ok_or(SignError::NoRegion)?.to_string();
+        let own = strings.get(&format!("AWS_ENDPOINT_URL_{}", name.to_ascii_uppercase()));
+        let elsewhere = own.or_else(|| aws.endpoint_url().map(str::to_owned));
+        let endpoint = elsewhere.unwrap_or_else(|| usual_endpoint(name, &region));
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(SignError::Client)?;
+        Ok(Self { aws: aws.clone(), name, region, endpoint, http })
+    }
+
+    /// Sends a request once; the answer may be any.
+    pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Result<reqwest::Response, reqwest::Error>, SignError> {
+        let request = self.signed(ask).await?;
+        Ok(self.http.execute(request).await)
+    }
+
+    async fn signed(&self, Ask { method, path, headers, body }: Ask<'_>) -> Result<reqwest::Request, SignError> {
+        let provider = self.aws.credentials_provider().ok_or(SignError::NoCredentials(None))?;
+        let credentials = provider.provide_credentials().await;
+        let identity = credentials.map_err(|error| SignError::NoCredentials(Some(error)))?.into();
+        let url = format!("{}{path}", self.endpoint);
+        let request = http::Request::builder().method(method).uri(&url);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let malformed = |error: http::Error| SignError::Request(error.to_string());
+        let mut request = request.body(body.to_owned()).map_err(malformed)?;
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.name)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| SignError::Request(error.to_string()))?
+            .into();
+        let signable =
+            SignableRequest::new(method, &url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()));
+        let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(SignError::Signing)?;
+        signed.into_parts().0.apply_to_request_http1x(&mut request);
+        reqwest::Request::try_from(request).map_err(|error| SignError::Request(error.to_string()))
+    }
+}
+
+fn usual_endpoint(service: &str, region: &str) -> String {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://{service}.{region}.{domain}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_partition_has_its_own_domain() {
+        assert_eq!(usual_endpoint("ssm", "eu-west-1"), "https://ssm.eu-west-1.amazonaws.com");
+        assert_eq!(usual_endpoint("lambda", "cn-north-1"), "https://lambda.cn-north-1.amazonaws.com.cn");
+    }
+}
