@@ -10,29 +10,31 @@ import time
 from pathlib import Path
 
 from . import bootstraps, model
-from .checks import denied, discord, endings, journeys
+from .checks import bedrock, denied, discord, endings, journeys, webhooks
 from .emulator import Emulator
+from .hooks import Hooks
 from .model import Models
 from .say import Failed, Step, complain, note
 from .stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "convoke"
-KEY_PARAMETER = "/convoke/scripted"
 DISCORD_PARAMETER = "/convoke/discord"
 
 
-def parameters(models: Models) -> dict[str, str]:
+def parameters(models: Models, hooks: Hooks) -> dict[str, str]:
     """What a user would answer to `sam deploy --guided`."""
     return {
         "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "Model": model.NAME,
         "CompatibleBaseUrl": models.url,
-        "CompatibleApiKeyParameter": KEY_PARAMETER,
+        "CompatibleApiKeyParameter": journeys.KEY_PARAMETER,
         "CompatibleContextTokens": "32000",
         "CompatibleCapable": "true",
         "DiscordTokenParameter": DISCORD_PARAMETER,
         "DiscordPublicKey": discord.PUBLIC_KEY,
+        "BedrockResources": bedrock.ARN,
+        "OutboundAllow": hooks.place,
     }
 
 
@@ -44,32 +46,41 @@ def lint(stack: Stack):
     note("sam validate --lint has nothing to say")
 
 
-def deploy(stack: Stack, models: Models, zips: dict[str, Path]) -> Path:
-    stack.client("ssm").put_parameter(Name=KEY_PARAMETER, Value=model.KEY, Type="SecureString")
+def deploy(stack: Stack, chosen: dict[str, str], zips: dict[str, Path]) -> Path:
+    stack.client("ssm").put_parameter(Name=journeys.KEY_PARAMETER, Value=model.KEY, Type="SecureString")
     stack.client("ssm").put_parameter(Name=DISCORD_PARAMETER, Value=discord.TOKEN, Type="SecureString")
     packaged = stack.package(ROOT / "template.yaml", zips)
     began = time.monotonic()
-    stack.deploy(packaged, parameters(models))
+    stack.deploy(packaged, chosen)
     note(f"deployed in {time.monotonic() - began:.1f} s: {len(stack.resources())} resources")
     return packaged
 
 
-def work(stack: Stack, models: Models, cli: Path, zips: dict[str, Path]):
+def work(stack: Stack, models: Models, hooks: Hooks, programs: Path, zips: dict[str, Path]):
+    chosen = parameters(models, hooks)
     with Step("lint"):
         lint(stack)
     with Step("deploy"):
-        packaged = deploy(stack, models, zips)
-    rig = journeys.Rig(stack, models, cli)
+        packaged = deploy(stack, chosen, zips)
+    rig = journeys.Rig(stack, models, programs / "convoke")
     with Step("TLS"):
         denied.tls_only(rig)
     with Step("a key, a job and its files, by the command line alone"):
         journeys.by_command_line(rig)
+    with Step("what its owner sees of it, with credentials of AWS alone"):
+        journeys.by_its_owner(rig)
     with Step("a job by HTTP, its events, its files"):
         journeys.by_http(rig)
     with Step("a schedule"):
         journeys.scheduled(rig)
     with Step("Discord calls"):
         discord.endpoint(rig)
+    with Step("webhooks"):
+        webhooks.told(rig, hooks)
+    with Step("Bedrock"):
+        bedrock.jobs(rig)
+        bedrock.roles(rig)
+        bedrock.streams(rig, programs / "examples" / "converse")
     with Step("roles: what each may do, and what it may not"):
         denied.roles(rig)
     with Step("a bell that gets lost, and the clock on its schedule"):
@@ -79,9 +90,9 @@ def work(stack: Stack, models: Models, cli: Path, zips: dict[str, Path]):
     with Step("a message that nobody can read"):
         endings.poison(rig)
     with Step("update"):
-        endings.update(rig, packaged, parameters(models))
+        endings.update(rig, packaged, chosen)
     with Step("delete"):
-        endings.delete(rig, packaged, parameters(models))
+        endings.delete(rig, packaged, chosen)
 
 
 def run_of(arguments: argparse.Namespace) -> Path:
@@ -94,30 +105,31 @@ def run(arguments: argparse.Namespace):
     target = Path(os.environ["CARGO_TARGET_DIR"])
     with Step("build"):
         folder = arguments.bootstraps or bootstraps.build(target)
-        cli = arguments.cli or bootstraps.build_cli(target)
+        programs = arguments.programs or bootstraps.build_programs(target)
     with Step("pack"):
         zips = bootstraps.packed(folder, run_of(arguments) / "zips")
-    models = Models()
+    models, hooks = Models(), Hooks()
     try:
         with Step("start the emulator"):
-            emulator = Emulator(arguments.work / "emulator" / "bin" / "ministack", run_of(arguments), auth=True)
+            emulator = Emulator(arguments.work / "emulator" / "bin" / "ministack", run_of(arguments), models.origin, auth=True)
         try:
             stack = Stack(emulator, arguments.work / "tools" / "bin", run_of(arguments), NAME)
             try:
-                work(stack, models, cli, zips)
+                work(stack, models, hooks, programs, zips)
             finally:
                 stack.write_logs()
         finally:
             emulator.stop()
     finally:
         models.stop()
+        hooks.stop()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="infra/rig/run")
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--bootstraps", type=Path, help="folder of the folders lambda and lambda-step, with bootstraps that are built already")
-    parser.add_argument("--cli", type=Path, help="a `convoke` that is built already")
+    parser.add_argument("--programs", type=Path, help="folder of `convoke` and `examples/converse` that are built already")
     arguments = parser.parse_args()
     began = time.monotonic()
     try:

@@ -31,8 +31,14 @@ def build(target: Path) -> Path:
 
 def build_cli(target: Path) -> Path:
     """The command line, as tests build it; answers the binary."""
-    subprocess.run(["cargo", "build", "--locked", "--workspace", "--bin=convoke"], check=True, timeout=BUILD_S)
-    return target / "debug" / "convoke"
+    return build_programs(target) / "convoke"
+
+
+def build_programs(target: Path) -> Path:
+    """The command line, and the example that asks a model, as tests build them; answers their folder."""
+    wanted = ["--workspace", "--bin=convoke", "--example=converse"]
+    subprocess.run(["cargo", "build", "--locked", *wanted], check=True, timeout=BUILD_S)
+    return target / "debug"
 
 
 def glibc_of(binary: Path) -> tuple[int, ...]:

@@ -40,9 +40,10 @@ def children(pid: int) -> list[int]:
 
 
 class Emulator:
-    """Serves AWS's services on a port of 127.0.0.1. With `auth` the policies of users and roles hold."""
+    """Serves AWS's services on a port of 127.0.0.1. With `auth` the policies of users and roles hold; models of Bedrock
+    answer as the server of chat completions at `models` does."""
 
-    def __init__(self, program: Path, run: Path, auth: bool = False):
+    def __init__(self, program: Path, run: Path, models: str, auth: bool = False):
         self.folder = run / "emulated"
         self.folder.mkdir(parents=True)
         self.port = free_port()
@@ -50,7 +51,7 @@ class Emulator:
         self.log = open(run / "emulator.log", "wb")
         self.process = subprocess.Popen(
             [program],
-            env=self._environment(auth),
+            env=self._environment(auth, models),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
@@ -58,7 +59,7 @@ class Emulator:
         )
         within(START_S, "the emulator answers", self._answers)
 
-    def _environment(self, auth: bool) -> dict[str, str]:
+    def _environment(self, auth: bool, models: str) -> dict[str, str]:
         # Functions inherit what stands here, so nothing of the caller's own may.
         return {
             "PATH": os.environ["PATH"],
@@ -72,6 +73,7 @@ class Emulator:
             "MINISTACK_HOST": "127.0.0.1",
             "IOT_MTLS_ENABLED": "0",
             "AUTH": "true" if auth else "false",
+            "MINISTACK_BEDROCK_PROXY_URL": models,
         }
 
     def _answers(self) -> bool:

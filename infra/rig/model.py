@@ -37,6 +37,8 @@ SOFTWARE = {
 
 def answer_to(prompt: str):
     """What is said to a prompt: a text, or a value that is to be JSON."""
+    if "Answer with the word yes" in prompt:
+        return "yes"
     if "Draft a text" in prompt:
         return DRAFT
     if "Shorten the draft" in prompt:
@@ -49,15 +51,17 @@ def answer_to(prompt: str):
 
 
 class Models:
-    """The server. What it was asked is kept in `requests`, as (key, prompt)."""
+    """The server. What it was asked is kept in `requests`, as (key, prompt), and the models that were asked for in `names`."""
 
     def __init__(self):
         self.requests: list[tuple[str, str]] = []
+        self.names: set[str] = set()
         self.held = threading.Event()
         self.held.set()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"{self.origin}/v1"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def asked(self, text: str) -> int:
@@ -79,6 +83,7 @@ class Models:
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 texts = [message.get("content") for message in asked["messages"]]
                 prompt = "\n".join(text if isinstance(text, str) else json.dumps(text) for text in texts)
+                models.names.add(asked["model"])
                 models.requests.append((self.headers.get("authorization", ""), prompt))
                 models.held.wait(timeout=60)
                 answer = answer_to(prompt)

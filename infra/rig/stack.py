@@ -12,6 +12,19 @@ from .say import Failed
 
 CODE_BUCKET = "convoke-rig-code"
 TOOL_S = 300
+# A permission of AWS, and what the emulator calls the other calls that it is for.
+TWINS = {
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+    "bedrock:InvokeModel": "bedrock:Converse",
+    "bedrock:InvokeModelWithResponseStream": "bedrock:ConverseStream",
+}
+
+
+def twins(statement: dict) -> list[dict]:
+    """The statements that the emulator wants beside one."""
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    wanted = [TWINS[action] for action in actions if action in TWINS]
+    return [statement | {"Action": wanted, "Sid": f"{statement['Sid']}Twins"}] if wanted else []
 
 
 class Stack:
@@ -69,20 +82,19 @@ class Stack:
             "--parameter-overrides", *[f"{name}={value}" for name, value in parameters.items()],
         )
         self._count_concurrency()
-        self._allow_batches()
+        self._allow_what_the_emulator_asks_for()
 
-    def _allow_batches(self):
-        """AWS has one permission for sending to a queue, `sqs:SendMessage`; the emulator wants another one for batches.
-        Who may do the one gets the other, on the same queues."""
+    def _allow_what_the_emulator_asks_for(self):
+        """Where AWS has one permission for several calls, the emulator wants one for each: who may do the one gets the
+        others, on the same resources."""
         iam = self.client("iam")
         for name in [physical for logical, physical in self.resources().items() if logical.endswith("Role")]:
             for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
                 document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-                sends = [each for each in document["Statement"] if each["Action"] == "sqs:SendMessage"]
-                also = [each | {"Action": "sqs:SendMessageBatch", "Sid": f"{each['Sid']}Batches"} for each in sends]
-                if also and policy != "batches":
+                also = [more for each in document["Statement"] for more in twins(each)]
+                if also and policy != "twins":
                     own = json.dumps({"Version": "2012-10-17", "Statement": also})
-                    iam.put_role_policy(RoleName=name, PolicyName="batches", PolicyDocument=own)
+                    iam.put_role_policy(RoleName=name, PolicyName="twins", PolicyDocument=own)
 
     def _count_concurrency(self):
         """AWS makes a number of a mapping's `ScalingConfig` that comes from a parameter; the emulator keeps it as text,

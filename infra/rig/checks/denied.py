@@ -67,7 +67,7 @@ def calls(rig: Rig) -> dict[str, list]:
     """By function: what it may do, and what it may not."""
     names = rig.resources
     table, bucket, steps, solo = names["Table"], names["Bucket"], names["Steps"], names["Solo"]
-    dead = names["EventsDead"]
+    dead, deliveries = names["EventsDead"], names["Deliveries"]
     get = lambda key: lambda role: role.dynamodb.get_item(TableName=table, Key=key)
     put = lambda key: lambda role: role.dynamodb.put_item(TableName=table, Item=key)
     drop = lambda key: lambda role: role.dynamodb.delete_item(TableName=table, Key=key)
@@ -124,6 +124,12 @@ def calls(rig: Rig) -> dict[str, list]:
             ("bury a record", send(dead), "ring for a step", send(steps)),
             ("put an event", put(KEY), "delete one", drop(KEY)),
             ("read a flow", read("jobs/nobody/x"), "write one", write("jobs/nobody/x")),
+        ],
+        "Deliver": [
+            ("answer its own bell", receive(deliveries), "take a step's away", receive(steps)),
+            ("ring itself", send(deliveries), "ring for a step", send(steps)),
+            ("read a job", get(KEY), "read what it made", read("jobs/nobody/x")),
+            ("put down a try", put(KEY), "delete one", drop(KEY)),
         ],
         "Clock": [
             ("look for what is due", due("GSI2", "gpk2"), "list a tenant's jobs", due("GSI1", "gpk1")),

@@ -53,6 +53,9 @@ def poison(rig: Rig):
         check(rig.api.ended(job)["status"] == "completed", "a job beside it goes on")
         within(60, "it is buried", lambda: depth(rig, "StepsDead") == 1)
         note("five deliveries, then the dead-letter queue")
+        seen = rig.run("doctor", "--no-calls", "--stack", rig.stack.name, "--url", rig.url)
+        wrong = [line for line in seen.stdout.splitlines() if line.startswith("✗")]
+        check(seen.returncode == 1 and len(wrong) == 1 and "1 dead letters" in wrong[0], "the doctor finds it", seen.stdout)
         send_back(rig)
         within(60, "it is buried again, since nothing has changed", lambda: depth(rig, "StepsDead") == 1)
         check(depth(rig, "Steps") == 0, "sent back, it is buried again while it is still poison")

@@ -13,6 +13,7 @@ from ..stack import Stack
 
 # The clock ticks each minute, and a job is due a minute after its submission.
 CLOCK_S = 200
+KEY_PARAMETER = "/convoke/scripted"
 CLI_S = 120
 
 
@@ -31,15 +32,23 @@ class Rig:
     def api(self) -> Api:
         return Api(self.url, self.key)
 
-    def convoke(self, *arguments: str) -> str:
-        """Runs the command line as the stack's owner does; answers what it prints."""
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs the command line as the stack's owner does."""
         environment = self.stack.emulator.client_environment() | {"HOME": str(self.folder), "NO_PROXY": "*"}
-        run = subprocess.run(
+        return subprocess.run(
             [self.cli, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True, timeout=CLI_S
         )
+
+    def convoke(self, *arguments: str) -> str:
+        """Runs it; answers what it prints."""
+        run = self.run(*arguments)
         if run.returncode:
             raise Failed(f"convoke {' '.join(arguments[:3])} ends with {run.returncode}: {run.stdout}{run.stderr}")
         return run.stdout
+
+    def of_stack(self, *arguments: str) -> str:
+        """The same for a command that is told the stack, and no key. The URL, since there is no DNS."""
+        return self.convoke(*arguments, "--stack", self.stack.name, "--url", self.url)
 
 
 def by_command_line(rig: Rig):
@@ -61,6 +70,28 @@ def by_command_line(rig: Rig):
     bearers = {bearer for bearer, _ in rig.models.requests}
     check(bearers == {f"Bearer {model.KEY}"}, "steps call the model with the key that only SSM has")
     rig.convoke("keys", "create", "spare", "--stack", rig.stack.name)
+
+
+def by_its_owner(rig: Rig):
+    """Without a key: the stack's name, and credentials."""
+    told = rig.of_stack("doctor")
+    for part in ("0 dead letters", KEY_PARAMETER, f"{model.NAME} answers", "tenants      local", "0 wrong"):
+        check(part in told, f"convoke doctor --stack says {part!r}", told)
+    tenants = json.loads(rig.convoke("tenants", "--json", "--stack", rig.stack.name))["tenants"]
+    check([(each["tenant"], each["keys"]) for each in tenants] == [("local", 2)], "convoke tenants --stack lists them", tenants)
+    flow = str(rig.folder / "article.json")
+    made = json.loads(
+        rig.of_stack("schedules", "create", "--flow", flow, "--input", "topic=tea", "--every", "1d", "--json")
+    )
+    check(made["id"] in rig.of_stack("schedules", "list"), "convoke schedules --stack makes and lists one")
+    rig.of_stack("schedules", "delete", made["id"])
+    check(made["id"] not in rig.of_stack("schedules", "list"), "and deletes it")
+    listed = json.loads(rig.of_stack("jobs", "list", "--json"))["jobs"]
+    check(len(listed) == 1, "convoke jobs --stack shows the job of before", listed)
+    others = json.loads(rig.of_stack("jobs", "list", "--json", "--tenant", "others"))["jobs"]
+    check(others == [], "and another tenant none of it", others)
+    left = rig.convoke("keys", "list", "--stack", rig.stack.name).strip().splitlines()
+    check(len(left) == 2, "no key that a command made for itself is left", left)
 
 
 def by_http(rig: Rig):
