@@ -5,6 +5,7 @@ mod dialogues;
 mod gateway;
 mod host;
 mod inbound;
+mod reviews;
 mod talk;
 mod told;
 
