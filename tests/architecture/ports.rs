@@ -3,7 +3,7 @@
 use super::tree::sources;
 
 /// Types that say whose something is.
-const OF_A_TENANT: [&str; 11] = [
+const OF_A_TENANT: [&str; 12] = [
     "&JobKey",
     "&TenantId",
     "&BlobKey",
@@ -12,6 +12,7 @@ const OF_A_TENANT: [&str; 11] = [
     "&[Ring]",
     "&[(JobKey, Reads)]",
     "&[DeliveryRing]",
+    "&[RunBell]",
     "&Link,",
     "&LinkCode",
     "&Button",

@@ -10,7 +10,7 @@ use std::error::Error;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use convoke_app::deliver::DeliverError;
 use convoke_app::platform::Platform;
-use convoke_app::ports::DeliveryBell;
+use convoke_app::ports::{DeliveryBell, RunBell};
 use convoke_app::work::Until;
 use futures_util::future::join_all;
 use lambda_runtime::{LambdaEvent, Service, service_fn};
@@ -84,7 +84,15 @@ async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Opti
     Some(message.message_id.unwrap_or_default())
 }
 
-fn bell(body: &str) -> Result<DeliveryBell, MessageError> {
+/// What a message asks for.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Asked {
+    Job(DeliveryBell),
+    Run(RunBell),
+}
+
+fn bell(body: &str) -> Result<Asked, MessageError> {
     #[derive(Deserialize)]
     struct Versioned {
         v: u64,
@@ -96,12 +104,22 @@ fn bell(body: &str) -> Result<DeliveryBell, MessageError> {
     serde_json::from_str(body).map_err(MessageError::Malformed)
 }
 
-async fn answer(platform: &Platform, bell: &DeliveryBell, until: Until) -> Result<(), MessageError> {
+async fn answer(platform: &Platform, asked: &Asked, until: Until) -> Result<(), MessageError> {
     let span = tracing::Span::current();
-    span.record("tenant", bell.key.tenant.as_str());
-    span.record("job", bell.key.job.as_str());
-    span.record("target", bell.target.to_string());
-    platform.deliver(bell, until).await.map_err(MessageError::Deliver)
+    let done = match asked {
+        Asked::Job(bell) => {
+            span.record("tenant", bell.key.tenant.as_str());
+            span.record("job", bell.key.job.as_str());
+            span.record("target", bell.target.to_string());
+            platform.deliver(bell, until).await
+        }
+        Asked::Run(bell) => {
+            span.record("tenant", bell.tenant.as_str());
+            span.record("target", bell.webhook.to_string());
+            platform.deliver_run(bell).await
+        }
+    };
+    done.map_err(MessageError::Deliver)
 }
 
 #[cfg(test)]
@@ -112,8 +130,11 @@ mod tests {
     fn bells_are_read_strictly() {
         let good =
             r#"{"v":1,"tenant":"acme","job":"01KAJ0X5T3ZQ4V8N2M6R7W9YBC","target":"wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"}"#;
-        assert_eq!(bell(good).expect("a bell").target.to_string(), "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
-        assert_eq!(serde_json::to_string(&bell(good).expect("a bell")).expect("json"), good);
+        let Ok(Asked::Job(read)) = bell(good) else { panic!("a job's bell") };
+        assert_eq!(read.target.to_string(), "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
+        assert_eq!(serde_json::to_string(&read).expect("json"), good);
+        let run = r#"{"v":1,"tenant":"acme","schedule":"s","tick_ms":5,"webhook":"wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"}"#;
+        assert!(matches!(bell(run), Ok(Asked::Run(run)) if run.tick_ms == 5));
         let newer = good.replace("\"v\":1", "\"v\":2");
         assert!(matches!(bell(&newer), Err(MessageError::Version(2))));
         for bad in ["", "{}", "[1]", r#"{"v":1}"#, &good.replace("acme", "A/B"), &good.replace("wh_", "xx_")] {

@@ -5,7 +5,7 @@ import json
 from ..hooks import Hooks
 from ..journey import ARTICLE
 from ..say import check, within
-from .journeys import Rig
+from .journeys import CLOCK_S, Rig
 
 # The first pause after a try that failed is about 5 s.
 RETRY_S = 60
@@ -35,6 +35,22 @@ def told(rig: Rig, hooks: Hooks):
     wanted = [event["seq"] for event in api.events(job)]
     check(seqs == wanted, "each of its events is told, in their order", (seqs, wanted))
     again(rig, hooks, (webhook, job))
+    of_batch(rig, hooks, webhook)
+
+
+def of_batch(rig: Rig, hooks: Hooks, webhook: str):
+    """The jobs of a batch, summed up in one message when all have ended."""
+    inputs = [{"topic": f"batch {number}"} for number in range(2)]
+    job = {"flow": ARTICLE, "input": {}, "notify": [{"webhook": webhook}]}
+    body = {"every_s": 86_400, "name": "batch", "job": job, "batch": {"inputs": inputs, "at_once": 2}}
+    schedule = rig.api.ask("POST", "/v1/schedules", body).json()["id"]
+    rig.api.ask("POST", f"/v1/schedules/{schedule}/run")
+    summaries = lambda: [each for each in hooks.taken if each.json()["type"] == "run.ended"]
+    # The clock sees to it.
+    within(CLOCK_S, "the end of a batch is told", summaries)
+    told = summaries()[0].json()["data"]
+    check((told["schedule"], told["completed"], told["total"]) == (schedule, 2, 2), "the end of a batch is told, and what came of it", told)
+    rig.api.ask("DELETE", f"/v1/schedules/{schedule}")
 
 
 def again(rig: Rig, hooks: Hooks, of: tuple[str, str]):

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use convoke_app::ports::{Bells, DeliveryBells, DeliveryRing, PortError, Ring};
+use convoke_app::ports::{Bells, DeliveryBells, DeliveryRing, PortError, Ring, RunBell};
 use convoke_domain::ids::TenantId;
 use serde::Serialize;
 
@@ -121,6 +121,14 @@ impl DeliveryBells for SqsDeliveryBells {
     async fn ring_deliveries(&self, rings: &[DeliveryRing]) -> Result<(), PortError> {
         for batch in rings.chunks(BATCH) {
             let messages = batch.iter().map(|ring| (&ring.bell, &ring.bell.key.tenant, ring.delay_s));
+            self.sender.send(&self.queue_url, entries(messages)?).await?;
+        }
+        Ok(())
+    }
+
+    async fn ring_runs(&self, bells: &[RunBell]) -> Result<(), PortError> {
+        for batch in bells.chunks(BATCH) {
+            let messages = batch.iter().map(|bell| (bell, &bell.tenant, 0));
             self.sender.send(&self.queue_url, entries(messages)?).await?;
         }
         Ok(())

@@ -254,3 +254,74 @@ async fn a_tick_starts_once_whatever_fails_in_between() {
         }
     }
 }
+
+/// Answers the bells of runs; how many there were.
+async fn deliver_runs(api: &Api) -> usize {
+    let bells = api.queue.take_runs();
+    for bell in &bells {
+        // A bell that rings twice is harmless.
+        for _ in 0..2 {
+            api.platform.deliver_run(bell).await.expect("answered");
+        }
+    }
+    bells.len()
+}
+
+/// A webhook for ends of runs, and a schedule of two inputs that tells it.
+async fn told_batch(api: &Api) -> (String, String) {
+    let hook = json!({"url": "https://hooks.example.com/", "events": ["run.ended"]});
+    let hook = api.post("/v1/webhooks", &hook).await.json()["id"].as_str().expect("an id").to_owned();
+    let mut job = with(one_step("-"), json!({"notify": [{"webhook": hook}]}));
+    job["input"] = json!({});
+    let batch = json!({"job": job, "batch": {"inputs": [{"topic": "Elbe"}, {"topic": "Oder"}], "at_once": 1}});
+    (created(api, &with(hourly(), batch)).await, hook)
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_once_that_all_jobs_of_a_batch_have_ended() {
+    let api = Api::new().await;
+    let (schedule, hook) = told_batch(&api).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    assert_eq!(deliver_runs(&api).await, 0, "it goes on");
+    api.work().await;
+    assert!(runs(&api, &schedule).await[0]["ended_at"].is_string());
+    api.outbound.answer(&[503]);
+    tick(&api).await;
+    assert_eq!(deliver_runs(&api).await, 1);
+    assert_eq!(api.outbound.bodies().len(), 1, "it is left alone for a while");
+    for _ in 0..3 {
+        api.env.wind(MINUTE_MS);
+        tick(&api).await;
+        deliver_runs(&api).await;
+    }
+    let bodies = api.outbound.bodies();
+    let ids = api.outbound.headers("webhook-id");
+    assert_eq!((bodies.len(), &ids[0]), (2, &ids[1]), "acknowledged at the second try, and then no more");
+    let told = &bodies[1];
+    assert_eq!((&told["type"], &told["data"]["tick"]), (&json!("run.ended"), &json!("2026-11-21T01:00:00.000Z")));
+    assert_eq!((&told["data"]["total"], &told["data"]["completed"]), (&json!(2), &json!(2)));
+    assert!(schedule.ends_with(told["data"]["schedule"].as_str().expect("its id")), "{told}");
+    assert_eq!(told["data"]["name"], "hourly");
+    let log = api.get(&format!("/v1/webhooks/{hook}/deliveries")).await.json();
+    let statuses: Vec<&Value> =
+        log["deliveries"].as_array().expect("tries").iter().map(|tried| &tried["status"]).collect();
+    assert_eq!(statuses, [&json!(200), &json!(503)]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_or_wants_no_ends_is_not_told_of_runs() {
+    let api = Api::new().await;
+    let (schedule, hook) = told_batch(&api).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    api.work().await;
+    assert!(runs(&api, &schedule).await[0]["ended_at"].is_string());
+    assert_eq!(ask(&api, "DELETE", &format!("/v1/webhooks/{hook}")).await.status, 204);
+    for rung in [1, 0] {
+        tick(&api).await;
+        assert_eq!(deliver_runs(&api).await, rung, "once nobody is left to be told, nobody rings");
+        api.env.wind(MINUTE_MS);
+    }
+    assert_eq!(api.outbound.bodies(), Vec::<Value>::new());
+}

@@ -1,6 +1,6 @@
 //! `Schedules`.
 
-use convoke_app::ports::{Awaited, DueSchedule, Requester, RunJob, RunRecord, ScheduleRecord, Timing};
+use convoke_app::ports::{Awaited, DueSchedule, Requester, RunJob, RunRecord, RunTarget, ScheduleRecord, Timing};
 use convoke_domain::chat::PersonId;
 use convoke_domain::schedule::{Overlap, Tally};
 use serde_json::json;
@@ -47,6 +47,11 @@ fn run(tick_ms: u64, due_ms: Option<u64>) -> RunRecord {
         tally: Tally { completed: 1, ..Tally::default() },
         refusal: Some("no".into()),
         ended_ms: None,
+        tell: vec![RunTarget {
+            webhook: "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("an id"),
+            failed: 1,
+            not_before_ms: 9,
+        }],
         due_ms,
     }
 }

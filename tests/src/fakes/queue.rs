@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use convoke_app::ports::{Bell, Bells, DeliveryBell, DeliveryBells, DeliveryRing, Env, PortError, Ring};
+use convoke_app::ports::{Bell, Bells, DeliveryBell, DeliveryBells, DeliveryRing, Env, PortError, Ring, RunBell};
 
 use super::env::FakeEnv;
 use super::faults::{Faults, MessageFault};
@@ -45,6 +45,7 @@ type Waiting = Vec<(u64, DeliveryBell)>;
 pub struct FakeQueue {
     messages: Arc<Mutex<(u64, Vec<Message>)>>,
     deliveries: Arc<Mutex<Waiting>>,
+    runs: Arc<Mutex<Vec<RunBell>>>,
     env: FakeEnv,
     faults: Faults,
 }
@@ -52,7 +53,7 @@ pub struct FakeQueue {
 impl FakeQueue {
     /// Empty queues, by that clock.
     pub fn new(env: FakeEnv, faults: Faults) -> Self {
-        Self { messages: Arc::default(), deliveries: Arc::default(), env, faults }
+        Self { messages: Arc::default(), deliveries: Arc::default(), runs: Arc::default(), env, faults }
     }
 
     /// Takes up to `max` messages that are visible, and hides them for `visibility_ms`.
@@ -76,6 +77,11 @@ impl FakeQueue {
         heard.map(|(_, bell)| bell).collect()
     }
 
+    /// Takes all bells of runs.
+    pub fn take_runs(&self) -> Vec<RunBell> {
+        std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// When the next bell of a delivery is heard (Unix milliseconds).
     pub fn next_delivery_ms(&self) -> Option<u64> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(at_ms, _)| *at_ms).min()
@@ -90,6 +96,7 @@ impl FakeQueue {
     pub fn lose_all(&self) {
         self.lock().1.clear();
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.take_runs();
     }
 
     /// The clock that delays go by.
@@ -169,6 +176,15 @@ impl DeliveryBells for FakeQueue {
                 let now_ms = self.env.now_ms();
                 let waiting = rings.iter().map(|ring| (now_ms + u64::from(ring.delay_s) * 1_000, ring.bell.clone()));
                 self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).extend(waiting);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn ring_runs(&self, bells: &[RunBell]) -> Result<(), PortError> {
+        self.faults
+            .call("ring_runs", || {
+                self.runs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bells);
                 Ok(())
             })
             .await

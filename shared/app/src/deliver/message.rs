@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use convoke_api::event::EventWhat;
 use convoke_api::money::Amount;
+use convoke_api::schedule::RunView;
 use convoke_api::time::Time;
 use convoke_domain::ids::{JobKey, TargetId};
 use convoke_domain::money::Cost;
@@ -15,7 +16,7 @@ use hmac::{Hmac, Mac};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::ports::{Event, Outgoing, SigningSecret, Webhook};
+use crate::ports::{Event, Outgoing, RUN_ENDED, RunBell, SigningSecret, Webhook};
 
 /// What every secret begins with.
 pub(crate) const SECRET_PREFIX: &str = "whsec_";
@@ -61,6 +62,23 @@ impl Message {
         Self::new(message_id(key, target, event.seq), what.name(), (event.at_ms, data.into()))
     }
 
+    /// That all jobs of a run have ended.
+    pub fn of_run(bell: &RunBell, name: &str, (run, ended_ms): (&RunView, u64)) -> Self {
+        let mut data = match serde_json::to_value(run) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        // Nothing of it goes on.
+        for field in ["running", "waiting"] {
+            data.remove(field);
+        }
+        data.insert("schedule".to_owned(), json!(bell.schedule));
+        data.insert("name".to_owned(), json!(name));
+        let (tick, webhook) = (bell.tick_ms.to_string(), bell.webhook.to_string());
+        let id = hashed(&[bell.tenant.as_str(), &bell.schedule, &webhook, RUN_ENDED, &tick]);
+        Self::new(id, RUN_ENDED, (ended_ms, data.into()))
+    }
+
     /// A test of a webhook.
     pub fn of_test(webhook: &Webhook, nonce: &str, now_ms: u64) -> Self {
         Self::new(format!("msg_{nonce}"), TEST_TYPE, (now_ms, json!({ "webhook": webhook.id })))
@@ -100,8 +118,12 @@ impl Message {
 
 /// The id of an event's message to a target: the same whoever sends it, whenever.
 pub(crate) fn message_id(key: &JobKey, target: &TargetId, seq: u64) -> String {
+    hashed(&[key.tenant.as_str(), key.job.as_str(), &target.to_string(), &seq.to_string()])
+}
+
+fn hashed(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [key.tenant.as_str(), key.job.as_str(), &target.to_string(), &seq.to_string()] {
+    for part in parts {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }

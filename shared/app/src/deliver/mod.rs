@@ -21,6 +21,7 @@ use crate::ports::{DeliveryBell, DeliveryRing, EventKind, PortError};
 use crate::work::{JobOutline, Until};
 
 pub(crate) use message::{Message, SECRET_PREFIX, message_id};
+pub(crate) use round::GONE;
 use round::{Next, round};
 
 /// Looks that one bell leads to at most.

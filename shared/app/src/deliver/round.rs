@@ -20,7 +20,7 @@ const PAGE: u32 = 200;
 /// No request is begun unless so much time is left: one request, and the writes after it.
 const ROOM_MS: u64 = 15_000;
 /// The place is gone for good.
-const GONE: u16 = 410;
+pub(crate) const GONE: u16 = 410;
 
 /// What comes after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

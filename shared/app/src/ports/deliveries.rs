@@ -5,6 +5,7 @@ use convoke_domain::delivery::Delivery;
 use convoke_domain::ids::{JobId, JobKey, TargetId, TenantId, WebhookId};
 use serde::{Deserialize, Serialize};
 
+use super::RunBell;
 use super::{PortError, Saved};
 
 /// A try to tell a webhook something, and what came of it. No secret, no body, no text of the place's own.
@@ -94,4 +95,7 @@ pub struct DeliveryRing {
 pub trait DeliveryBells: Send + Sync {
     /// Sends all, as [`Bells::ring`](super::Bells::ring) does.
     async fn ring_deliveries(&self, rings: &[DeliveryRing]) -> Result<(), PortError>;
+
+    /// Rings at once for webhooks that are to be told of runs, on the same queue.
+    async fn ring_runs(&self, bells: &[RunBell]) -> Result<(), PortError>;
 }

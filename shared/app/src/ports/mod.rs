@@ -32,12 +32,16 @@ pub use records::{
     TurnRecord,
 };
 pub use reviews::{DecidedBy, DecisionRecord, ReviewRecord, Reviewed, Reviews, Shown};
-pub use schedules::{Awaited, Batch, DueSchedule, RunJob, RunRecord, ScheduleRecord, Schedules, Tick, Timing};
+pub use schedules::{
+    Awaited, Batch, DueSchedule, RunBell, RunJob, RunRecord, RunTarget, ScheduleRecord, Schedules, Tick, Timing,
+};
 pub use store::{
     Applied, EventPage, Events, Fetched, Groups, Idempotency, JobFilter, JobPage, Jobs, Keys, Reads, Steps, Submission,
     Submitted, Sweeps,
 };
-pub use webhooks::{ALL_EVENTS, Disabled, EarlierSecret, Saved, SigningSecret, Target, Wanted, Webhook, Webhooks};
+pub use webhooks::{
+    ALL_EVENTS, Disabled, EarlierSecret, RUN_ENDED, Saved, SigningSecret, Target, Wanted, Webhook, Webhooks,
+};
 
 /// Why a port didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Schedules and what they started.
 
 use async_trait::async_trait;
-use convoke_domain::ids::{JobId, TenantId};
+use convoke_domain::ids::{JobId, TenantId, WebhookId};
 use convoke_domain::schedule::{Overlap, Tally};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -103,6 +103,32 @@ pub struct RunJob {
     pub index: u32,
 }
 
+/// Who is to be told that a run has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTarget {
+    /// Whom.
+    pub webhook: WebhookId,
+    /// Tries that have failed.
+    pub failed: u32,
+    /// Not before (Unix milliseconds).
+    pub not_before_ms: u64,
+}
+
+/// "Tell this webhook that the run has ended."
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunBell {
+    /// Version of the shape: 1.
+    pub v: u8,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Id of the schedule.
+    pub schedule: String,
+    /// Which tick (Unix milliseconds).
+    pub tick_ms: u64,
+    /// Whom to tell.
+    pub webhook: WebhookId,
+}
+
 /// What a tick started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -128,7 +154,10 @@ pub struct RunRecord {
     /// When all had ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
-    /// When the clock looks at it next; `None` once it has ended.
+    /// Who hasn't been told yet that it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tell: Vec<RunTarget>,
+    /// When the clock looks at it next; `None` once it has ended and nobody is to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<u64>,
 }

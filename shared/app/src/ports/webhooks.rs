@@ -12,6 +12,9 @@ use super::PortError;
 /// What stands for all types of events.
 pub const ALL_EVENTS: &str = "*";
 
+/// The type of the message that tells of a whole run of a schedule, which is no event of a job.
+pub const RUN_ENDED: &str = "run.ended";
+
 /// The types of events that somebody wants, or [`ALL_EVENTS`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -21,6 +24,11 @@ impl Wanted {
     /// Whether events of this type are wanted.
     pub fn wants(&self, event_type: &str) -> bool {
         self.0.contains(ALL_EVENTS) || self.0.contains(event_type)
+    }
+
+    /// Whether the ends of runs are wanted: whoever wants to hear of ends hears of those, too.
+    pub fn wants_runs(&self) -> bool {
+        self.wants(RUN_ENDED) || self.wants("job.ended")
     }
 }
 

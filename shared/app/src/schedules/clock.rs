@@ -29,7 +29,7 @@ impl Platform {
             report.due += 1;
             let DueSchedule { tenant, schedule, tick_ms } = &due;
             let looked = match tick_ms {
-                Some(tick_ms) => self.look_at_run(tenant, schedule, *tick_ms).await,
+                Some(tick_ms) => self.look_and_ring(tenant, schedule, *tick_ms).await,
                 None => self.tick_schedule(tenant, schedule, now_ms).await,
             };
             if let Err(error) = looked {
@@ -39,6 +39,11 @@ impl Platform {
             }
         }
         Ok(report)
+    }
+
+    async fn look_and_ring(&self, tenant: &TenantId, id: &str, tick_ms: u64) -> Result<(), WorkError> {
+        self.look_at_run(tenant, id, tick_ms).await?;
+        Ok(self.ring_for_run(tenant, id, tick_ms).await?)
     }
 
     async fn tick_schedule(&self, tenant: &TenantId, id: &str, now_ms: u64) -> Result<(), WorkError> {

@@ -4,6 +4,7 @@ mod after;
 mod body;
 mod clock;
 mod runs;
+mod summary;
 mod timing;
 mod views;
 

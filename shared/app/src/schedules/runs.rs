@@ -10,8 +10,8 @@ use convoke_domain::schedule::{Tally, room};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
-use super::LOOK_MS;
 use super::body::{unpacked, with_input};
+use super::{LOOK_MS, summary};
 use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::{RunJob, RunRecord, ScheduleRecord, Tick};
@@ -24,6 +24,11 @@ const KEPT_S: u64 = 90 * 24 * 3_600;
 
 /// Inputs that were refused, and why the first was.
 type Refusals = (BTreeSet<u32>, Option<String>);
+
+/// Unix seconds after which a run is forgotten; `None` while it goes on.
+pub(super) fn expires_s(run: &RunRecord) -> Option<u64> {
+    run.ended_ms.map(|ended_ms| ended_ms / 1_000 + KEPT_S)
+}
 
 impl Platform {
     /// Stores the run of a tick; `false` where it is there.
@@ -45,6 +50,7 @@ impl Platform {
             tally: Tally::default(),
             refusal: None,
             ended_ms: None,
+            tell: Vec::new(),
             due_ms: Some(now_ms + LOOK_MS),
         };
         Ok(self.ports.schedules.put_run(tenant, &schedule.id, &run, None).await?)
@@ -60,8 +66,7 @@ impl Platform {
             }
             let schedule = self.ports.schedules.schedule(tenant, id).await?;
             let (next, missing) = self.advance(tenant, schedule.as_ref(), (&run, &refusals)).await?;
-            let expires_s = next.ended_ms.map(|ended_ms| ended_ms / 1_000 + KEPT_S);
-            if !self.ports.schedules.put_run(tenant, id, &next, expires_s).await? {
+            if !self.ports.schedules.put_run(tenant, id, &next, expires_s(&next)).await? {
                 continue;
             }
             let Some(schedule) = schedule.filter(|_| !missing.is_empty()) else { return Ok(()) };
@@ -108,7 +113,9 @@ impl Platform {
             None => next.total = next.next,
         }
         if next.running.is_empty() && next.next >= next.total {
-            (next.ended_ms, next.due_ms) = (Some(now_ms), None);
+            next.tell = schedule.map(summary::told_of).unwrap_or_default();
+            next.due_ms = if next.tell.is_empty() { None } else { Some(now_ms) };
+            next.ended_ms = Some(now_ms);
         }
         Ok((next, missing))
     }

@@ -6,7 +6,7 @@ use convoke_api::event::EventWhat;
 use convoke_api::flow::FlowIssue;
 use serde_json::Value;
 
-use crate::ports::{ALL_EVENTS, Wanted};
+use crate::ports::{ALL_EVENTS, RUN_ENDED, Wanted};
 
 /// Longest description, in characters.
 pub const DESCRIPTION_CHARS_MAX: usize = 200;
@@ -51,14 +51,15 @@ pub(super) fn read(body: &Value) -> Result<Asked, Wrong> {
 
 fn events(value: Option<&Value>, issues: &mut Vec<FlowIssue>) -> Wanted {
     let Some(value) = value else { return Wanted(BTreeSet::from([EVENT_DEFAULT.to_owned()])) };
-    let hint = format!("{ALL_EVENTS} for all, or some of {}", EventWhat::TYPES.join(", "));
+    let hint = format!("{ALL_EVENTS} for all, or some of {}, {RUN_ENDED}", EventWhat::TYPES.join(", "));
+    let is_known = |name: &str| [ALL_EVENTS, RUN_ENDED].contains(&name) || EventWhat::TYPES.contains(&name);
     let Some(types) = value.as_array().filter(|types| !types.is_empty()) else {
         issues.push(FlowIssue::new("events", "has to be a list of types of events", hint));
         return Wanted::default();
     };
     let mut wanted = BTreeSet::new();
     for (index, event_type) in types.iter().enumerate() {
-        match event_type.as_str().filter(|name| *name == ALL_EVENTS || EventWhat::TYPES.contains(name)) {
+        match event_type.as_str().filter(|name| is_known(name)) {
             Some(name) => drop(wanted.insert(name.to_owned())),
             None if issues.len() < 20 => {
                 issues.push(FlowIssue::new(format!("events[{index}]"), "not a type of event", hint.clone()));
@@ -93,7 +94,9 @@ mod tests {
     #[test]
     fn only_the_url_is_required_and_the_end_is_told() {
         let asked = read(&json!({"url": "https://a.example/"})).expect("fine");
-        assert!(asked.events.wants("job.ended") && !asked.events.wants("job.ending"));
+        assert!(asked.events.wants("job.ended") && !asked.events.wants("job.ending") && asked.events.wants_runs());
+        let runs = read(&json!({"url": "u", "events": ["run.ended"]})).expect("fine");
+        assert!(runs.events.wants_runs() && !runs.events.wants("job.ended"));
         let all = read(&json!({"url": "u", "events": ["*"], "description": "CI \u{2014} ours"})).expect("fine");
         assert!(EventWhat::TYPES.iter().all(|name| all.events.wants(name)));
     }
