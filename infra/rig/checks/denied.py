@@ -128,8 +128,8 @@ def calls(rig: Rig) -> dict[str, list]:
         "Deliver": [
             ("answer its own bell", receive(deliveries), "take a step's away", receive(steps)),
             ("ring itself", send(deliveries), "ring for a step", send(steps)),
-            ("read a job", get(KEY), "read what it made", read("jobs/nobody/x")),
-            ("put down a try", put(KEY), "delete one", drop(KEY)),
+            ("read what a job made", read("jobs/nobody/x"), "write it", write("jobs/nobody/x")),
+            ("put down a try", put(KEY), "look at everything", scan),
         ],
         "Clock": [
             ("look for what is due", due("GSI2", "gpk2"), "list a tenant's jobs", due("GSI1", "gpk1")),
