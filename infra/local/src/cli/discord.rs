@@ -31,14 +31,12 @@ pub fn state(settings: &Settings) -> Result<String, Failure> {
 /// The settings of the bot, which has a token.
 pub fn settings_of(settings: &Settings) -> Result<Discord, Failure> {
     let discord = Discord::read(settings).map_err(|mistakes| Failure::usage(settings.explain(&mistakes)))?;
-    match discord.token {
-        Some(_) => Ok(discord),
-        None => {
-            let missing =
-                format!("{TOKEN} is missing: set it to the token of your bot; README.md says where it is found");
-            Err(Failure::usage(missing))
-        }
+    if discord.token.is_some() {
+        return Ok(discord);
     }
+    Err(Failure::usage(format!(
+        "{TOKEN} is missing: set it to the token of your bot; README.md says where it is found"
+    )))
 }
 
 /// Tells Discord the commands.
