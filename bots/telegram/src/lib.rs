@@ -67,15 +67,20 @@ pub fn chat_host(strings: &dyn Strings) -> Result<Option<Arc<dyn ChatHost>>, Sta
     Ok(Settings::read(strings)?.as_ref().map(host).transpose()?)
 }
 
-/// The handler of updates, over these use cases.
-pub fn inbound(platform: Platform, api: &Api) -> Inbound {
-    let desk = Desk::new(platform.clone(), Arc::new(Files::new(api.clone())));
+/// The desk, for files that people send on Telegram.
+pub fn desk(platform: Platform, api: &Api) -> Desk {
+    Desk::new(platform, Arc::new(Files::new(api.clone())))
+}
+
+/// The handler of updates; `desk` knows what to say.
+pub fn inbound(platform: Platform, desk: Desk, api: &Api) -> Inbound {
     Inbound::new(platform, Arc::new(desk), api.clone())
 }
 
 /// The routes of the webhook, which takes updates that come with the secret of these settings.
 pub fn router(platform: Platform, strings: &dyn Strings) -> Result<Router, StartError> {
     let settings = Settings::read(strings)?.ok_or(StartError::NoToken)?;
-    let inbound = inbound(platform.clone(), &api(&settings)?);
+    let api = api(&settings)?;
+    let inbound = inbound(platform.clone(), desk(platform.clone(), &api), &api);
     Ok(webhook::router(inbound, settings.secret, platform))
 }

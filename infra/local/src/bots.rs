@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use convoke_app::platform::Platform;
 use convoke_app::ports::{ChatHost, ChatHosts};
-use convoke_desk::Desk;
+use convoke_desk::{Desk, Shelf};
 use convoke_discord::SetupError;
 use convoke_discord::gateway::{self, GatewayError, Takeover};
 use convoke_discord::host::DiscordHost;
@@ -70,8 +70,8 @@ impl Bots {
         Ok(ChatHosts { discord, telegram })
     }
 
-    /// Has them listen until [`Listening::end`]. Telegram is asked who its bot is, and offers the commands from now on.
-    pub async fn listen(self, platform: &Platform) -> Result<Listening, BotError> {
+    /// Has them listen until [`Listening::end`]; what is too large for a message is laid on the shelf. Telegram is asked who its bot is, and offers the commands from now on.
+    pub async fn listen(self, platform: &Platform, shelf: &Arc<dyn Shelf>) -> Result<Listening, BotError> {
         let mut listening = Listening::default();
         if let Some(settings) = self.discord {
             let takeover = match self.elsewhere {
@@ -80,7 +80,7 @@ impl Bots {
             };
             let application = gateway::take(&rest(&settings)?, takeover).await?;
             listening.discord = Some(application.name);
-            listening.tasks.spawn(discord(settings, platform.clone(), listening.stop.clone())?);
+            listening.tasks.spawn(discord(settings, (platform, shelf), listening.stop.clone())?);
         }
         if let Some(settings) = self.telegram {
             let api = convoke_telegram::api(&settings).map_err(BotError::Client)?;
@@ -90,7 +90,8 @@ impl Bots {
                 Elsewhere::TakeOver => Standing::TakeOver,
             };
             prepare(&api, standing).await.map_err(BotError::Polling)?;
-            let inbound = convoke_telegram::inbound(platform.clone(), &api);
+            let desk = convoke_telegram::desk(platform.clone(), &api).with_shelf(Arc::clone(shelf));
+            let inbound = convoke_telegram::inbound(platform.clone(), desk, &api);
             let stop = listening.stop.clone();
             listening.tasks.spawn(async move {
                 tokio::select! {
@@ -131,11 +132,11 @@ fn rest(settings: &Discord) -> Result<Rest, SetupError> {
 
 fn discord(
     settings: Discord,
-    platform: Platform,
+    (platform, shelf): (&Platform, &Arc<dyn Shelf>),
     stop: CancellationToken,
-) -> Result<impl Future<Output = ()> + Send, SetupError> {
-    let desk = Arc::new(Desk::new(platform.clone(), convoke_discord::attachments(&settings)?));
-    let inbound = convoke_discord::handler(platform, desk, &settings)?;
+) -> Result<impl Future<Output = ()> + Send + use<>, SetupError> {
+    let desk = Desk::new(platform.clone(), convoke_discord::attachments(&settings)?).with_shelf(Arc::clone(shelf));
+    let inbound = convoke_discord::handler(platform.clone(), Arc::new(desk), &settings)?;
     Ok(async move {
         if let Err(error) = gateway::listen(inbound, &settings, stop.cancelled_owned()).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the bot on Discord has ended");

@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod resources;
 pub mod routes;
 pub mod settings;
+mod shelf;
 pub mod stack;

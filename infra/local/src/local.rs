@@ -28,6 +28,7 @@ use crate::host::{
 use crate::metrics::{MEDIA_TYPE, Meters, MetersError};
 use crate::resources::{self, ResourceError};
 use crate::routes::routes;
+use crate::shelf::FolderShelf;
 use crate::stack::{Stack, StackError, StackOptions};
 
 /// The embedded model's name after `embedded/`.
@@ -177,7 +178,7 @@ impl Local {
         let key = owner_key(&platform, &options.data_dir).await?;
         let bots = match options.duty {
             Duty::Answer => Listening::default(),
-            Duty::Work => options.bots.listen(&platform).await?,
+            Duty::Work => options.bots.listen(&platform, &FolderShelf::under(&options.data_dir)).await?,
         };
         write(&options.data_dir.join(SERVE_FILE), &serde_json::json!({ "url": url }).to_string())?;
         tokio::spawn(telemetry::flush_regularly());
