@@ -87,7 +87,7 @@ def calls(rig: Rig) -> dict[str, list]:
     receive = lambda queue: lambda role: role.sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)
     depth = lambda queue: lambda role: role.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
     secret = lambda name: lambda role: role.ssm.get_parameter(Name=name, WithDecryption=True)
-    scripted, others = "/convoke/scripted", "/convoke/others"
+    scripted, bot, others = "/convoke/scripted", "/convoke/discord", "/convoke/others"
     rig.stack.client("ssm").put_parameter(Name=others, Value="x", Type="SecureString", Overwrite=True)
     return {
         "Submit": [
@@ -128,13 +128,20 @@ def calls(rig: Rig) -> dict[str, list]:
         "Deliver": [
             ("answer its own bell", receive(deliveries), "take a step's away", receive(steps)),
             ("ring itself", send(deliveries), "ring for a step", send(steps)),
-            ("read what a job made", read("jobs/nobody/x"), "write it", write("jobs/nobody/x")),
-            ("put down a try", put(KEY), "look at everything", scan),
+            ("attach what a job made", read("jobs/nobody/x"), "write it", write("jobs/nobody/x")),
+            ("put down a try", put(KEY), "list a tenant's jobs", due("GSI1", "gpk1")),
+            ("read the token of a bot", secret(bot), "read a key of a model's provider", secret(scripted)),
+        ],
+        "Discord": [
+            ("read its token", secret(bot), "read a key of a model's provider", secret(scripted)),
+            ("list a tenant's jobs", due("GSI1", "gpk1"), "look for what is due", due("GSI2", "gpk2")),
+            ("ring for a step", send(steps), "take a bell away", receive(steps)),
+            ("keep what was attached", write("uploads/nobody/x"), "delete what a job made", remove("jobs/nobody/x")),
         ],
         "Clock": [
             ("look for what is due", due("GSI2", "gpk2"), "list a tenant's jobs", due("GSI1", "gpk1")),
             ("ask how deep the queue is", depth(steps), "take a bell away", receive(steps)),
             ("read a flow", read("jobs/nobody/x"), "read a secret", secret(scripted)),
-            ("put a job", put(KEY), "delete one", drop(KEY)),
+            ("put a job", put(KEY), "put an upload", write("uploads/nobody/x")),
         ],
     }
