@@ -16,7 +16,7 @@ pub const SECRETS: [&str; 4] =
 pub const OF_DISCORD: [&str; 1] = ["DISCORD_TOKEN"];
 
 /// The settings of Telegram that may be named instead.
-pub const OF_TELEGRAM: [&str; 2] = ["TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET"];
+pub const OF_TELEGRAM: [&str; 1] = ["TELEGRAM_TOKEN"];
 
 /// What the setting with a parameter's name is called.
 pub fn parameter_of(name: &str) -> String {

@@ -1,7 +1,10 @@
 //! Telegram from outside: updates in, calls out, against a Bot API that keeps what it is told.
 
 mod api;
+mod cards;
+mod dialogue;
 mod host;
 mod inbound;
 mod rig;
 mod setup;
+mod talk;

@@ -100,8 +100,20 @@ impl Rig {
     pub async fn start() -> Self {
         let (served, telegram) = (Served::start(ByRole::new()).await, BotApi::start().await);
         let desk = Arc::new(Script::default());
+        let inbound = Inbound::new(served.platform().clone(), Arc::clone(&desk) as _, api(&telegram));
+        Self::over((served, telegram), desk, inbound)
+    }
+
+    /// The same with the desk that there is.
+    pub async fn with_desk(model: impl convoke_tests::scripted::Script) -> Self {
+        let (served, telegram) = (Served::start(model).await, BotApi::start().await);
+        let (platform, api) = (served.platform().clone(), api(&telegram));
+        let inbound = convoke_telegram::inbound(platform.clone(), convoke_telegram::desk(platform, &api), &api);
+        Self::over((served, telegram), Arc::default(), inbound)
+    }
+
+    fn over((served, telegram): (Served, BotApi), desk: Arc<Script>, inbound: Inbound) -> Self {
         let platform = served.platform().clone();
-        let inbound = Inbound::new(platform.clone(), Arc::clone(&desk) as _, api(&telegram));
         let webhook = router(inbound.clone(), Secret::new(SECRET), platform);
         Self { served, telegram, desk, updates: Updates::default(), inbound, webhook }
     }

@@ -74,12 +74,8 @@ impl BotApi {
     }
 
     /// Settings for a bot that talks to it.
-    pub fn settings(&self) -> [(&str, &str); 3] {
-        [
-            ("TELEGRAM_TOKEN", TOKEN),
-            ("TELEGRAM_WEBHOOK_SECRET", "a-secret-of-the-webhook"),
-            ("CONVOKE_TELEGRAM_URL", &self.url),
-        ]
+    pub fn settings(&self) -> [(&str, &str); 2] {
+        [("TELEGRAM_TOKEN", TOKEN), ("CONVOKE_TELEGRAM_URL", &self.url)]
     }
 
     /// The next call of a method goes wrong so; what was told first comes first.

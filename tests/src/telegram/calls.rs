@@ -79,6 +79,11 @@ impl Mask {
         shown
     }
 
+    /// A job is one of those that are shown; what stands for it is its number in the order in which they are told.
+    pub fn know(&mut self, id: &str) {
+        self.name_of(id);
+    }
+
     /// A text without what changes.
     pub fn masked(&mut self, text: &str) -> String {
         let mut shown = String::new();
@@ -100,10 +105,13 @@ impl Mask {
         let is_ulid =
             |word: &str| word.len() == 26 && word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
         if is_ulid(word) {
-            let number = self.names.len() + 1;
+            let next = format!("[id {}]", self.names.len() + 1);
             // Its end is how messages call it for short.
-            self.names.insert(word[20..].to_owned(), format!("[id {number}]"));
-            return format!("[id {number} whole]");
+            return format!("{} whole", self.names.entry(word[20..].to_owned()).or_insert(next));
+        }
+        // What a question is about: a follow-up of a job.
+        if let Some(id) = word.strip_prefix('F').filter(|id| is_ulid(id)) {
+            return format!("F{}", self.name_of(id));
         }
         if let Some(name) = self.names.get(word) {
             return name.clone();
