@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from . import bootstraps, model
-from .checks import bedrock, denied, discord, endings, journeys, webhooks
+from .checks import bedrock, denied, discord, endings, journeys, telegram, webhooks
 from .emulator import Emulator
 from .hooks import Hooks
 from .model import Models
@@ -20,6 +20,7 @@ from .stack import Stack
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "convoke"
 DISCORD_PARAMETER = "/convoke/discord"
+TELEGRAM_PARAMETER = "/convoke/telegram"
 
 
 def parameters(models: Models, hooks: Hooks) -> dict[str, str]:
@@ -33,6 +34,7 @@ def parameters(models: Models, hooks: Hooks) -> dict[str, str]:
         "CompatibleCapable": "true",
         "DiscordTokenParameter": DISCORD_PARAMETER,
         "DiscordPublicKey": discord.PUBLIC_KEY,
+        "TelegramTokenParameter": TELEGRAM_PARAMETER,
         "BedrockResources": bedrock.ARN,
         "OutboundAllow": hooks.place,
     }
@@ -49,6 +51,7 @@ def lint(stack: Stack):
 def deploy(stack: Stack, chosen: dict[str, str], zips: dict[str, Path]) -> Path:
     stack.client("ssm").put_parameter(Name=journeys.KEY_PARAMETER, Value=model.KEY, Type="SecureString")
     stack.client("ssm").put_parameter(Name=DISCORD_PARAMETER, Value=discord.TOKEN, Type="SecureString")
+    stack.client("ssm").put_parameter(Name=TELEGRAM_PARAMETER, Value=telegram.TOKEN, Type="SecureString")
     packaged = stack.package(ROOT / "template.yaml", zips)
     began = time.monotonic()
     stack.deploy(packaged, chosen)
@@ -75,6 +78,8 @@ def work(stack: Stack, models: Models, hooks: Hooks, programs: Path, zips: dict[
         journeys.scheduled(rig)
     with Step("Discord calls"):
         discord.endpoint(rig)
+    with Step("Telegram calls"):
+        telegram.webhook(rig)
     with Step("webhooks"):
         webhooks.told(rig, hooks)
     with Step("Bedrock"):

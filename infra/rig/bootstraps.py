@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .say import check, note
 
-FUNCTIONS = ["submit", "step", "status", "artifacts", "control", "notify", "deliver", "clock", "discord"]
+FUNCTIONS = ["submit", "step", "status", "artifacts", "control", "notify", "deliver", "clock", "discord", "telegram"]
 # What Amazon Linux 2023 has.
 GLIBC_MAX = (2, 34)
 BUILD_S = 3600

@@ -18,3 +18,16 @@ environment() {
         cp "$list" "$into/requirements.txt"
     fi
 }
+
+# The packages that a lock file of npm names; made once for each version of it.
+modules() {
+    local from="infra/rig/$1" into="$work/$1-node"
+    if ! cmp -s "$from/package-lock.json" "$into/package-lock.json" || [[ ! -d "$into/node_modules" ]]; then
+        echo "installing the modules of $1 (once)"
+        rm -rf "$into"
+        mkdir -p "$into"
+        cp "$from/package.json" "$into"
+        cp "$from/package-lock.json" "$into/package-lock.json"
+        (cd "$into" && timeout "$install_s" npm ci --silent --no-audit --no-fund --ignore-scripts)
+    fi
+}

@@ -35,6 +35,10 @@ impl Statement {
     }
 }
 
+fn is_of_a_bot(statement: &Statement) -> bool {
+    ["DiscordRole", "TelegramRole"].contains(&statement.role.as_str())
+}
+
 /// Statements, those that depend on parameters as if they were there.
 fn statements(template: &Template) -> Vec<Statement> {
     let of_role = |role: Resource<'_>| {
@@ -117,7 +121,7 @@ fn no_function_touches_the_keys_of_callers_but_to_look_one_up() {
         match statement.partitions().iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["KEY#*"] => assert_eq!(actions, ["dynamodb:GetItem"], "{place}"),
             // Whoever comes from a chat has no tenant yet, so one transaction writes a link, its code and the tenant's list.
-            ["T#*", "LNK#*", "COD#*", "TOK#*", "UPD#*"] => assert_eq!(statement.role, "DiscordRole", "{place}"),
+            ["T#*", "LNK#*", "COD#*", "TOK#*", "UPD#*"] => assert!(is_of_a_bot(&statement), "{place}"),
             ["LNK#*", "T#*"] => {
                 let condition = &statement.value["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"];
                 assert_eq!(condition[0], "T#*#*", "{place}: of tenants what stands in their own partition alone");
@@ -168,8 +172,9 @@ fn functions_reach_what_they_need_and_no_further() {
         ("Artifacts", &["Bucket", "Table"]),
         ("Control", &["Bucket", "Deliveries", "Steps", "Table"]),
         ("Notify", &["Bucket", "Deliveries", "EventsDead", "Table"]),
-        ("Deliver", &["Bucket", "Deliveries", "DiscordTokenParameter", "Table"]),
+        ("Deliver", &["Bucket", "Deliveries", "DiscordTokenParameter", "Table", "TelegramTokenParameter"]),
         ("Discord", &["Bucket", "Deliveries", "DiscordTokenParameter", "Steps", "Table"]),
+        ("Telegram", &["Bucket", "Deliveries", "Steps", "Table", "TelegramTokenParameter"]),
         ("Clock", &["Bucket", "Deliveries", "Solo", "Steps", "Table"]),
     ] {
         assert_eq!(reach(function), expected, "{function}");
@@ -187,7 +192,7 @@ fn nobody_lists_or_deletes_what_is_kept_but_schedules_webhooks_and_links() {
             let place = format!("{}/{}", statement.role, statement.sid);
             let may_delete = action == "sqs:DeleteMessage"
                 || statement.role == "ControlRole" && statement.sid == "SchedulesAndWebhooks"
-                || statement.role == "DiscordRole" && statement.sid == "JobsAndChats"
+                || is_of_a_bot(&statement) && statement.sid == "JobsAndChats"
                 || statement.role == "ClockRole" && statement.sid == "Waited"
                 || statement.role == "DeliverRole" && statement.sid == "MovedLinks";
             assert!(may_delete || !action.contains("Delete"), "{place}: {action}");

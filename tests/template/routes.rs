@@ -30,21 +30,26 @@ fn is_of_bots(resource: &Resource<'_>) -> bool {
 }
 
 #[test]
-fn discord_is_answered_where_the_bot_listens_and_only_with_its_parameters() {
+fn bots_are_called_where_they_listen_and_only_with_their_parameters() {
     let template = Template::read();
-    let routes = template.of("AWS::ApiGatewayV2::Route");
-    let of_discord: Vec<_> = routes.iter().filter(|route| route.whole()["Condition"] == "HasDiscord").collect();
-    let [route] = of_discord.as_slice() else { panic!("one route") };
-    assert_eq!(route.property("RouteKey"), &format!("POST {}", convoke_discord::endpoint::PATH));
-    let integration = template.target(route.property("Target"));
-    let function = template.target(integration.property("IntegrationUri"));
-    assert_eq!(function.property("CodeUri"), "bots/discord");
-    let parts = template.resources().filter(|part| part.name.starts_with("Discord"));
-    for part in parts {
-        assert_eq!(part.whole()["Condition"], "HasDiscord", "{}", part.name);
+    for (name, path, parameters) in [
+        ("Discord", convoke_discord::endpoint::PATH, &["DiscordPublicKey", "DiscordTokenParameter"][..]),
+        ("Telegram", convoke_telegram::webhook::PATH, &["TelegramTokenParameter"]),
+    ] {
+        let condition = format!("Has{name}");
+        let routes = template.of("AWS::ApiGatewayV2::Route");
+        let own: Vec<_> = routes.iter().filter(|route| route.whole()["Condition"] == condition).collect();
+        let [route] = own.as_slice() else { panic!("one route of {name}") };
+        assert_eq!(route.property("RouteKey"), &format!("POST {path}"));
+        let integration = template.target(route.property("Target"));
+        let function = template.target(integration.property("IntegrationUri"));
+        assert_eq!(function.property("CodeUri"), &format!("bots/{}", name.to_lowercase()));
+        for part in template.resources().filter(|part| part.name.starts_with(name)) {
+            assert_eq!(part.whole()["Condition"], condition, "{}", part.name);
+        }
+        let asked: BTreeSet<String> = names_in(template.at(&format!("/Conditions/{condition}")));
+        assert_eq!(asked, parameters.iter().map(|name| (*name).to_owned()).collect());
     }
-    let asked: BTreeSet<String> = names_in(template.at("/Conditions/HasDiscord"));
-    assert_eq!(asked, BTreeSet::from(["DiscordPublicKey", "DiscordTokenParameter"].map(str::to_owned)));
 }
 
 #[test]

@@ -42,6 +42,8 @@ fn asked_for(values: BTreeMap<String, String>) -> BTreeSet<String> {
     let asked = Asked { values, ..Asked::default() };
     secrets::named(&asked, &secrets::SECRETS);
     secrets::named(&asked, &secrets::OF_DISCORD);
+    secrets::named(&asked, &secrets::OF_TELEGRAM);
+    assert!(convoke_telegram::settings::Settings::read(&asked).is_ok(), "Telegram");
     assert!(convoke_discord::settings::Settings::read(&asked).is_ok(), "Discord");
     assert!(settings(&asked, Extras::default()).is_ok(), "models");
     assert!(Stores::read(&asked).is_ok(), "stores");
@@ -73,7 +75,7 @@ fn functions_get_what_they_read_and_nothing_else() {
 #[test]
 fn keys_are_named_and_never_given() {
     let environment = environment();
-    for name in secrets::SECRETS.into_iter().chain(secrets::OF_DISCORD) {
+    for name in secrets::SECRETS.into_iter().chain(secrets::OF_DISCORD).chain(secrets::OF_TELEGRAM) {
         assert!(!environment.contains_key(name), "{name} would stand in the function's configuration");
         assert!(environment.contains_key(&secrets::parameter_of(name)), "{name} can be named");
     }

@@ -9,12 +9,13 @@ from pathlib import Path
 from .. import bootstraps
 from ..model import Models
 from ..say import Failed, Step, complain
-from . import discord
+from . import discord, telegram
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="infra/rig/talk")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--modules", type=Path, required=True)
     parser.add_argument("--cli", type=Path)
     arguments = parser.parse_args()
     run = arguments.work / "talk"
@@ -25,6 +26,7 @@ def main() -> int:
         models = Models()
         try:
             discord.talk(cli, run / "discord", models)
+            telegram.talk(cli, run / "telegram", models, arguments.modules)
         finally:
             models.stop()
     except Failed as failed:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use convoke::bots::{Bots, Elsewhere};
+use convoke::bots::Bots;
 use convoke_app::ports::WhoMay;
 use convoke_telegram::settings::Settings;
 use convoke_tests::scripted::team::{Team, Temper};
@@ -15,7 +15,7 @@ use super::talk::steady;
 
 fn bots(telegram: &BotApi) -> Bots {
     let settings = telegram.settings().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Bots { telegram: Settings::read(&BTreeMap::from(settings)).expect("settings"), elsewhere: Elsewhere::Leave }
+    Bots { telegram: Settings::read(&BTreeMap::from(settings)).expect("settings"), ..Bots::default() }
 }
 
 /// The calls of a method that say something.
