@@ -38,7 +38,8 @@ async fn another_tenants_job_is_no_job() {
     for job in [running.as_str(), ended.as_str(), webhook, "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "nope", "..", "01kaj0"] {
         for route in routes().iter().filter(|route| route.path.contains("{id}") || route.path.contains("{webhook}")) {
             let headers = [("authorization", other.as_str())];
-            let body = json!({"decision": "approve"});
+            let is_follow_up = route.path.ends_with("/follow-up");
+            let body = if is_follow_up { json!({"prompt": "and then?"}) } else { json!({"decision": "approve"}) };
             let request = api.request(route.method, &filled(route, job), &headers, Some(&body));
             let code = match route.path.split('/').nth(2) {
                 Some("jobs") => "job_not_found",
