@@ -54,8 +54,8 @@ pub fn steps(shape: Shape) -> Vec<(Step, Vec<Step>, Vec<Step>)> {
         Shape::Reviewed { rounds, .. } => {
             let x = |round: u32| ("x", None, round);
             let round = |round: u32| (x(round), (1..round).next_back().map(x).into_iter().collect(), Vec::new());
-            let last = knows("z", &[x(rounds)]);
-            (1..=rounds).map(round).chain([last]).collect()
+            let ends = [knows("s", &[]), knows("z", &[x(rounds), once("s")])];
+            (1..=rounds).map(round).chain(ends).collect()
         }
         Shape::Branch => vec![knows("a", &[]), knows("yes", &[once("if")]), knows("z", &[once("yes"), once("no")])],
     }

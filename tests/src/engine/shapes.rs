@@ -38,7 +38,7 @@ pub enum Shape {
     },
     /// One, a condition, one of two, one.
     Branch,
-    /// Rounds of a step and a review of it, approved in the last one; one.
+    /// Rounds of a step and a review of it, approved in the last one, and one beside them; one.
     Reviewed {
         /// Rounds.
         rounds: u32,
@@ -61,7 +61,7 @@ impl Shape {
             Self::Ordered { items } => 2 * u64::from(items) + 2,
             Self::Loop { rounds } => 2 * u64::from(rounds) + 1,
             Self::Branch => 3,
-            Self::Reviewed { rounds, .. } => u64::from(rounds) + 1,
+            Self::Reviewed { rounds, .. } => u64::from(rounds) + 2,
         }
     }
 
@@ -83,7 +83,7 @@ impl Shape {
                 let mut thread = thread(&["x", "r"], rounds + 2);
                 thread.tasks[1].kind = TaskKind::Review(terms(is_left));
                 thread.looped = true;
-                vec![node("l", &[], Work::Thread(thread)), agent("z", &[0])]
+                vec![node("l", &[], Work::Thread(thread)), agent("s", &[]), agent("z", &[0, 1])]
             }
             Self::Branch => vec![agent("a", &[]), condition(), on("yes", true), on("no", false), agent("z", &[2, 3])],
         };
