@@ -8,6 +8,8 @@ mod artifacts;
 mod control;
 #[path = "http_api/events.rs"]
 mod events;
+#[path = "http_api/links.rs"]
+mod links;
 #[path = "http_api/problems.rs"]
 mod problems;
 #[path = "http_api/reviews.rs"]

@@ -134,7 +134,7 @@ fn no_function_touches_the_keys_of_callers_but_to_look_one_up() {
                         "T#*" | "T#*#H#*" => true,
                         "LNK#*" => !writes,
                         "BOT#*" => statement.role == "DeliverRole" || !writes,
-                        "TOK#*" => actions == ["dynamodb:PutItem"],
+                        "COD#*" | "TOK#*" => actions == ["dynamodb:PutItem"],
                         _ => false,
                     };
                     assert!(is_known, "{place}: {partition}, {actions:?}");
@@ -194,6 +194,7 @@ fn nobody_lists_or_deletes_what_is_kept_but_schedules_webhooks_and_links() {
                 || statement.role == "ControlRole" && statement.sid == "SchedulesAndWebhooks"
                 || is_of_a_bot(&statement) && statement.sid == "JobsAndChats"
                 || statement.role == "ClockRole" && statement.sid == "Waited"
+                || statement.role == "ControlRole" && statement.sid == "Unlink"
                 || statement.role == "DeliverRole" && statement.sid == "MovedLinks";
             assert!(may_delete || !action.contains("Delete"), "{place}: {action}");
             assert!(action != "s3:ListBucket" || statement.sid == "MissingUploads", "{place}: {action}");

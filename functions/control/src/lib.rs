@@ -1,5 +1,7 @@
-//! `POST /v1/jobs/{id}/cancel`, `/retry`, `/follow-up` and `/reviews/{review}`; `/v1/schedules`; `/v1/webhooks`.
+//! `POST /v1/jobs/{id}/cancel`, `/retry`, `/follow-up` and `/reviews/{review}`; `/v1/schedules`; `/v1/webhooks`;
+//! `/v1/links`.
 
+mod links;
 mod schedules;
 mod webhooks;
 
@@ -19,7 +21,7 @@ pub fn router(platform: Platform) -> Router {
     let routes = Router::new().route("/v1/jobs/{id}/cancel", post(cancel)).route("/v1/jobs/{id}/retry", post(retry));
     let routes =
         routes.route("/v1/jobs/{id}/follow-up", post(follow_up)).route("/v1/jobs/{id}/reviews/{review}", post(decide));
-    let routes = routes.merge(schedules::routes()).merge(webhooks::routes());
+    let routes = routes.merge(schedules::routes()).merge(webhooks::routes()).merge(links::routes());
     service(routes, platform)
 }
 

@@ -3,7 +3,7 @@
 use crate::host::{Route, RouteError};
 
 /// `METHOD /path` and the function that answers it.
-pub const ROUTES: [(&str, &str); 36] = [
+pub const ROUTES: [(&str, &str); 39] = [
     ("POST /v1/jobs", "submit"),
     ("POST /v1/uploads", "artifacts"),
     ("GET /v1/jobs", "status"),
@@ -39,6 +39,9 @@ pub const ROUTES: [(&str, &str); 36] = [
     ("POST /v1/webhooks/{webhook}/test", "control"),
     ("GET /v1/webhooks/{webhook}/deliveries", "control"),
     ("POST /v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", "control"),
+    ("GET /v1/links", "control"),
+    ("POST /v1/links", "control"),
+    ("DELETE /v1/links/{realm}", "control"),
     ("$default", "status"),
 ];
 

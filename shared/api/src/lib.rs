@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod event;
 pub mod flow;
 pub mod job;
+pub mod link;
 pub mod money;
 pub mod openapi;
 pub mod problem;

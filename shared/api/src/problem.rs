@@ -104,6 +104,8 @@ codes! {
     ArtifactNotFound = "artifact_not_found", "No such artifact";
     /// 404: the caller has no such webhook.
     WebhookNotFound = "webhook_not_found", "No such webhook";
+    /// 404: the caller has no such link.
+    LinkNotFound = "link_not_found", "No such link";
     /// 404: the webhook has no such delivery.
     DeliveryNotFound = "delivery_not_found", "No such delivery";
     /// 405: not with this method.

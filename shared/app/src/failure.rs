@@ -93,6 +93,12 @@ pub enum Refused {
         /// As asked.
         path: String,
     },
+    /// The caller has no such link.
+    #[error("there is no link of {realm}")]
+    LinkNotFound {
+        /// As asked.
+        realm: String,
+    },
     /// The caller has no such webhook.
     #[error("there is no webhook {webhook}")]
     WebhookNotFound {

@@ -84,6 +84,15 @@ pub struct Dead {
     pub why: String,
 }
 
+/// A job whose end is told in a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub job: JobId,
+    /// By which of its targets: the chat may have been called otherwise when it was submitted.
+    pub target: ChatId,
+}
+
 /// Ends that are being told together, as decided before they were sent: a repeat sends the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
@@ -92,7 +101,7 @@ pub struct Digest {
     /// Whom: the chat within the room.
     pub chat: ChatId,
     /// Which jobs.
-    pub jobs: Vec<JobId>,
+    pub jobs: Vec<Ended>,
     /// Unix milliseconds before which nobody else sends it.
     pub until_ms: u64,
     /// Whether its platform didn't accept it otherwise.

@@ -133,9 +133,10 @@ async fn ten_minutes_of_outage_lose_nothing() {
 #[tokio::test]
 async fn an_outage_in_one_busy_group_loses_nothing_and_doubles_nothing() {
     let mut world = World::new(Bot::Telegram);
-    let (group, realm) = (chat("tg_-5"), RealmId::Group(-5));
-    let keys = all_end_at_once(&mut world, (50, 15), |_| (group, realm)).await;
+    // Two topics: they share their group's limits, and each other's work.
+    let topic = |n: u64| chat(if n.is_multiple_of(2) { "tg_-5_7" } else { "tg_-5_8" });
+    let keys = all_end_at_once(&mut world, (50, 15), |n| (topic(n), RealmId::Group(-5))).await;
     world.chats.go_down(10 * MINUTE_MS);
     world.pass(90 * MINUTE_MS).await;
-    all_is_told(&world, &keys, |_| group).await;
+    all_is_told(&world, &keys, topic).await;
 }

@@ -8,7 +8,8 @@ use super::api::{Api, matches};
 
 fn filled(route: &Route, job: &str) -> String {
     let path = route.path.replace("{id}", job).replace("{webhook}", job).replace("{delivery}", job);
-    path.replace("{step}", "write").replace("{review}", "approve").replace("{path}", "out/text.md")
+    let path = path.replace("{realm}", job).replace("{review}", "approve");
+    path.replace("{step}", "write").replace("{path}", "out/text.md")
 }
 
 #[tokio::test]
@@ -35,8 +36,14 @@ async fn another_tenants_job_is_no_job() {
     let mut asked = 0;
     let made = api.post("/v1/webhooks", &json!({"url": "https://hooks.example.com/"})).await.json();
     let webhook = made["id"].as_str().expect("an id");
-    for job in [running.as_str(), ended.as_str(), webhook, "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "nope", "..", "01kaj0"] {
-        for route in routes().iter().filter(|route| route.path.contains("{id}") || route.path.contains("{webhook}")) {
+    let code = api.post("/v1/links", &json!({})).await.json()["code"].as_str().expect("a code").to_owned();
+    super::links::typed(&api, &code, "tgg_-5").await;
+    for job in
+        [running.as_str(), ended.as_str(), webhook, "tgg_-5", "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "nope", "..", "01kaj0"]
+    {
+        for route in routes().iter().filter(|route| {
+            route.path.contains("{id}") || route.path.contains("{webhook}") || route.path.contains("{realm}")
+        }) {
             let headers = [("authorization", other.as_str())];
             let is_follow_up = route.path.ends_with("/follow-up");
             let body = if is_follow_up { json!({"prompt": "and then?"}) } else { json!({"decision": "approve"}) };
@@ -44,6 +51,7 @@ async fn another_tenants_job_is_no_job() {
             let code = match route.path.split('/').nth(2) {
                 Some("jobs") => "job_not_found",
                 Some("webhooks") => "webhook_not_found",
+                Some("links") => "link_not_found",
                 _ => "schedule_not_found",
             };
             api.send_to(route.function, request).await.problem(404, code);

@@ -3,7 +3,7 @@
 use convoke_app::ports::{Button, Claimed, Link, LinkCode, Linked, Requester, Saved, Standing, UpdateId, WhoMay, Wish};
 use convoke_domain::chat::{Bot, ChatId, RealmId};
 use convoke_domain::money::MicroUsd;
-use convoke_domain::room::{Dead, Room};
+use convoke_domain::room::{Dead, Ended, Room};
 
 use super::Table;
 use super::jobs::tenant;
@@ -201,19 +201,20 @@ pub async fn rooms_are_replaced_version_by_version(table: &impl Table) {
 /// Ends wait by chat and tenant, oldest first, until they are told.
 pub async fn ends_wait_in_their_chat(table: &impl Table) {
     let (acme, here, there) = (tenant("acme"), chat("tg_-5"), chat("tg_-5_7"));
-    let jobs: Vec<_> = (1..=30).map(|n| job("acme", n)).collect();
-    for key in jobs.iter().rev() {
-        table.put_waiting(key, &here, NOW_S + 60).await.expect("up");
+    let ended: Vec<_> = (1..=30).map(|n| Ended { job: job("acme", n).job, target: chat("tg_-4") }).collect();
+    for one in ended.iter().rev() {
+        table.put_waiting(&acme, &here, one, NOW_S + 60).await.expect("up");
     }
-    table.put_waiting(&jobs[0], &here, NOW_S + 60).await.expect("a repeat");
-    table.put_waiting(&job("zen", 1), &here, NOW_S + 60).await.expect("up");
-    table.put_waiting(&jobs[0], &there, NOW_S + 60).await.expect("up");
-    let ids: Vec<_> = jobs.iter().map(|key| key.job.clone()).collect();
-    assert_eq!(table.waiting(&acme, &here, 20).await.expect("up"), ids[..20]);
+    table.put_waiting(&acme, &here, &ended[0], NOW_S + 60).await.expect("a repeat");
+    let theirs = Ended { job: job("zen", 1).job, target: here };
+    table.put_waiting(&tenant("zen"), &here, &theirs, NOW_S + 60).await.expect("up");
+    table.put_waiting(&acme, &there, &ended[0], NOW_S + 60).await.expect("up");
+    let ids: Vec<_> = ended.iter().map(|one| one.job.clone()).collect();
+    assert_eq!(table.waiting(&acme, &here, 20).await.expect("up"), ended[..20]);
     for _ in 0..2 {
         table.drop_waiting(&acme, &here, &ids[..28]).await.expect("up");
     }
-    assert_eq!(table.waiting(&acme, &here, 20).await.expect("up"), ids[28..]);
-    assert_eq!(table.waiting(&tenant("zen"), &here, 20).await.expect("up"), [job("zen", 1).job]);
-    assert_eq!(table.waiting(&acme, &there, 20).await.expect("up"), ids[..1]);
+    assert_eq!(table.waiting(&acme, &here, 20).await.expect("up"), ended[28..]);
+    assert_eq!(table.waiting(&tenant("zen"), &here, 20).await.expect("up"), [theirs]);
+    assert_eq!(table.waiting(&acme, &there, 20).await.expect("up"), ended[..1]);
 }

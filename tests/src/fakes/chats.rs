@@ -1,14 +1,14 @@
 //! Links, what comes in from chats and what goes out to them, in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use convoke_app::ports::{
     Button, Claimed, Inbox, Link, LinkCode, Linked, Links, PortError, Rooms, Saved, Standing, UpdateId,
 };
 use convoke_domain::chat::{Bot, ChatId, RealmId};
-use convoke_domain::ids::{JobId, JobKey, TenantId};
-use convoke_domain::room::Room;
+use convoke_domain::ids::{JobId, TenantId};
+use convoke_domain::room::{Ended, Room};
 
 use super::hooks::save;
 use super::table::FakeTable;
@@ -25,7 +25,7 @@ pub(super) struct Stored {
     rooms: BTreeMap<(TenantId, ChatId), Room>,
     calls: BTreeMap<(Bot, u64), u64>,
     halted: BTreeMap<Bot, u64>,
-    waiting: BTreeSet<(TenantId, ChatId, JobId)>,
+    waiting: BTreeMap<(TenantId, ChatId, JobId), ChatId>,
 }
 
 impl Stored {
@@ -191,25 +191,25 @@ impl Rooms for FakeTable {
         .await
     }
 
-    async fn put_waiting(&self, key: &JobKey, chat: &ChatId, _: u64) -> Result<(), PortError> {
-        let place = (key.tenant.clone(), *chat, key.job.clone());
+    async fn put_waiting(&self, tenant: &TenantId, chat: &ChatId, ended: &Ended, _: u64) -> Result<(), PortError> {
+        let place = (tenant.clone(), *chat, ended.job.clone());
         self.chats("put_waiting", |chats| {
-            chats.waiting.insert(place);
+            chats.waiting.insert(place, ended.target);
         })
         .await
     }
 
-    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<JobId>, PortError> {
+    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<Ended>, PortError> {
         self.chats("waiting", |chats| {
-            let own = chats.waiting.iter().filter(|(of, at, _)| of == tenant && at == chat);
-            own.take(limit as usize).map(|(.., job)| job.clone()).collect()
+            let own = chats.waiting.iter().filter(|((of, at, _), _)| of == tenant && at == chat);
+            own.take(limit as usize).map(|((.., job), target)| Ended { job: job.clone(), target: *target }).collect()
         })
         .await
     }
 
     async fn drop_waiting(&self, tenant: &TenantId, chat: &ChatId, jobs: &[JobId]) -> Result<(), PortError> {
         self.chats("drop_waiting", |chats| {
-            chats.waiting.retain(|(of, at, job)| of != tenant || at != chat || !jobs.contains(job));
+            chats.waiting.retain(|(of, at, job), _| of != tenant || at != chat || !jobs.contains(job));
         })
         .await
     }

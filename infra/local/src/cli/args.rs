@@ -47,6 +47,12 @@ pub enum Command {
     /// Makes, lists, tests and deletes webhooks, and looks at what came of telling them.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
+    /// Makes a one-time code that links a guild, a group or yourself in a chat to this installation.
+    Link(LinkArgs),
+    /// Lists what of chats is linked.
+    Links(LinksArgs),
+    /// Takes a link away.
+    Unlink(UnlinkArgs),
     /// Makes, lists and deletes keys of the HTTP API.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -390,6 +396,41 @@ pub struct WebhookArgs {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `link`.
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// Lets only admins of the guild or group submit there.
+    #[arg(long)]
+    pub admins: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `links`.
+#[derive(Debug, Args)]
+pub struct LinksArgs {
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which installation.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `unlink`.
+#[derive(Debug, Args)]
+pub struct UnlinkArgs {
+    /// Which guild, group or person, as `links` lists them.
+    pub realm: String,
     /// Which installation.
     #[command(flatten)]
     pub target: Target,

@@ -11,6 +11,7 @@ pub mod follow;
 pub mod input;
 pub mod jobs;
 pub mod keys;
+pub mod links;
 pub mod models;
 pub mod notes;
 pub mod progress;
@@ -89,6 +90,24 @@ pub async fn main(cli: Cli) -> Result<Exit, Failure> {
         Command::Webhooks(command) => {
             let session = Session::new(&settings);
             let exit = webhooks::webhooks(command, &session).await;
+            session.end().await;
+            exit
+        }
+        Command::Link(args) => {
+            let session = Session::new(&settings);
+            let exit = links::link(&args, &session).await;
+            session.end().await;
+            exit
+        }
+        Command::Links(args) => {
+            let session = Session::new(&settings);
+            let exit = links::links(&args, &session).await;
+            session.end().await;
+            exit
+        }
+        Command::Unlink(args) => {
+            let session = Session::new(&settings);
+            let exit = links::unlink(&args, &session).await;
             session.end().await;
             exit
         }

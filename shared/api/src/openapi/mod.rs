@@ -18,6 +18,7 @@ use utoipa::openapi::{
 use crate::artifact::{ArtifactList, DownloadView, Health, UploadView};
 use crate::event::EventList;
 use crate::job::{Accepted, JobList, JobView, ResultView};
+use crate::link::{LinkCodeView, LinkList, LinkRequest};
 use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::request::{FollowUpRequest, JobRequest, RetryRequest, UploadRequest};
 use crate::review::{DecisionRequest, ReviewList, ReviewView};
@@ -121,6 +122,9 @@ fn components() -> Components {
         with::<DeliveryView>,
         with::<DeliveryList>,
         with::<RedeliveryView>,
+        with::<LinkRequest>,
+        with::<LinkCodeView>,
+        with::<LinkList>,
         with::<Health>,
         with::<Problem>,
     ] {

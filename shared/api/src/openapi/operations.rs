@@ -1,5 +1,7 @@
 //! The table of operations: what each takes and answers.
 
+mod links;
+
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Object, RefOr, Schema};
 
@@ -186,6 +188,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(control_operations());
     operations.extend(schedule_operations());
     operations.extend(webhook_operations());
+    operations.extend(links::link_operations());
     operations.extend(open_operations());
     operations
 }

@@ -5,6 +5,7 @@
 mod left;
 mod links;
 mod targets;
+mod views;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

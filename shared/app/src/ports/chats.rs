@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use convoke_domain::chat::{Bot, ChatId, PersonId, RealmId};
 use convoke_domain::ids::{JobId, JobKey, TenantId};
 use convoke_domain::money::MicroUsd;
-use convoke_domain::room::Room;
+use convoke_domain::room::{Ended, Room};
 use serde::{Deserialize, Serialize};
 
 use super::{PortError, Saved};
@@ -204,11 +204,18 @@ pub trait Rooms: Send + Sync {
     /// The platform wants no call of the bot before then; an earlier wish for later stands.
     async fn halt_bot(&self, bot: Bot, until_ms: u64) -> Result<(), PortError>;
 
-    /// Notes that a job's end waits to be told in a chat together with others; a repeat changes nothing.
-    async fn put_waiting(&self, key: &JobKey, chat: &ChatId, expires_s: u64) -> Result<(), PortError>;
+    /// Notes that a job's end waits to be told in a chat together with others; a repeat changes nothing. One target of a
+    /// job waits in a chat at a time, the one that was put last.
+    async fn put_waiting(
+        &self,
+        tenant: &TenantId,
+        chat: &ChatId,
+        ended: &Ended,
+        expires_s: u64,
+    ) -> Result<(), PortError>;
 
     /// The jobs whose ends wait so, oldest first.
-    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<JobId>, PortError>;
+    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<Ended>, PortError>;
 
     /// They don't wait any more; those that didn't are passed over. Not one transaction: try again after an error.
     async fn drop_waiting(&self, tenant: &TenantId, chat: &ChatId, jobs: &[JobId]) -> Result<(), PortError>;

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use convoke_app::ports::{PortError, Rooms, Saved, Standing};
 use convoke_domain::chat::{Bot, ChatId};
-use convoke_domain::ids::{JobId, JobKey, TenantId};
-use convoke_domain::room::Room;
+use convoke_domain::ids::{JobId, TenantId};
+use convoke_domain::room::{Ended, Room};
 
 use super::DynamoTable;
 use super::expression::Placeholders;
-use super::item::{self, Fields, Put, number};
+use super::item::{self, Fields, Item, Put, number, text};
 use super::schema::{ALONE, PK, SK, TTL_ATTRIBUTE, bot_pk, calls_pk, chat_pk, waiting_sk};
 use super::versioned::Version;
 
@@ -22,6 +22,8 @@ const TOLD: &str = "the table (deleting what waited)";
 
 /// In a bot: Unix milliseconds before which it sends nothing.
 const UNTIL: &str = "until_ms";
+/// In an end that waits: its target.
+const TARGET: &str = "target";
 /// How long a second's calls are known, in seconds.
 const CALLS_KEPT_S: u64 = 3_600;
 
@@ -58,25 +60,38 @@ impl Rooms for DynamoTable {
         self.put_where(HALT, item, format!("attribute_not_exists({pk}) OR {name}<{value}"), some).await.map(drop)
     }
 
-    async fn put_waiting(&self, key: &JobKey, chat: &ChatId, expires_s: u64) -> Result<(), PortError> {
-        let mut item = item::item(chat_pk(&key.tenant, chat), waiting_sk(key.job.as_str()));
+    async fn put_waiting(
+        &self,
+        tenant: &TenantId,
+        chat: &ChatId,
+        ended: &Ended,
+        expires_s: u64,
+    ) -> Result<(), PortError> {
+        let mut item = item::item(chat_pk(tenant, chat), waiting_sk(ended.job.as_str()));
+        item.put(TARGET, text(ended.target.to_string()));
         item.put(TTL_ATTRIBUTE, number(expires_s));
         self.put_batch(WAIT, vec![item]).await
     }
 
-    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<JobId>, PortError> {
+    async fn waiting(&self, tenant: &TenantId, chat: &ChatId, limit: u32) -> Result<Vec<Ended>, PortError> {
         let query = self.query(&chat_pk(tenant, chat), &waiting_sk(""), &waiting_sk("~"));
         let items = self.pages(WAITING, query, limit as usize).await?;
-        let job = |item| {
-            let fields = Fields::of(item)?;
-            let sk = fields.text(SK)?;
-            sk.strip_prefix("P#").and_then(|job| job.parse().ok()).ok_or_else(|| fields.corrupt(SK, "no job's id"))
-        };
-        items.iter().map(job).collect()
+        items.iter().map(ended).collect()
     }
 
     async fn drop_waiting(&self, tenant: &TenantId, chat: &ChatId, jobs: &[JobId]) -> Result<(), PortError> {
         let key = |job: &JobId| item::key(chat_pk(tenant, chat), waiting_sk(job.as_str()));
         self.delete_batch(TOLD, jobs.iter().map(key).collect()).await
     }
+}
+
+fn ended(item: &Item) -> Result<Ended, PortError> {
+    let fields = Fields::of(item)?;
+    let sk = fields.text(SK)?;
+    let job = sk.strip_prefix("P#").and_then(|job| job.parse().ok());
+    let target = fields.text(TARGET)?.parse();
+    Ok(Ended {
+        job: job.ok_or_else(|| fields.corrupt(SK, "no job's id"))?,
+        target: target.map_err(|_| fields.corrupt(TARGET, "no chat"))?,
+    })
 }

@@ -97,6 +97,7 @@ fn status(refused: &Refused) -> (StatusCode, Code) {
         Refused::MayNotDecide => (StatusCode::FORBIDDEN, Code::MayNotDecide),
         Refused::StepNotFound { .. } => (StatusCode::NOT_FOUND, Code::StepNotFound),
         Refused::ArtifactNotFound { .. } => (StatusCode::NOT_FOUND, Code::ArtifactNotFound),
+        Refused::LinkNotFound { .. } => (StatusCode::NOT_FOUND, Code::LinkNotFound),
         Refused::WebhookNotFound { .. } => (StatusCode::NOT_FOUND, Code::WebhookNotFound),
         Refused::DeliveryNotFound { .. } => (StatusCode::NOT_FOUND, Code::DeliveryNotFound),
         Refused::LimitReached { .. } => (StatusCode::CONFLICT, Code::LimitReached),

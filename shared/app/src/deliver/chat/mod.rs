@@ -57,7 +57,9 @@ pub(super) async fn round(
         return Ok(Next::Rest);
     }
     let Some(host) = ports.chat_hosts.of(target.bot()) else {
-        let Some(mut shift) = claim(platform, (bell, until), delivery, *target).await? else { return Ok(Next::Rest) };
+        let Some(mut shift) = claim(platform, (bell, until), delivery, (*target, *target)).await? else {
+            return Ok(Next::Rest);
+        };
         return shift.no_host().await;
     };
     let shown = delivery.shown.clone().unwrap_or_default();
@@ -68,7 +70,9 @@ pub(super) async fn round(
     }
     let place = place(platform, &bell.key, target).await?;
     let chat = if let Place::At(chat, _) = &place { *chat } else { *target };
-    let Some(mut shift) = claim(platform, (bell, until), delivery, chat).await? else { return Ok(Next::Look) };
+    let Some(mut shift) = claim(platform, (bell, until), delivery, (*target, chat)).await? else {
+        return Ok(Next::Look);
+    };
     match place {
         Place::Nowhere => shift.give_up("the chat takes nothing, or isn't linked any more").await,
         Place::At(_, realm) => shift.show_all(host, &subject, (todo, realm)).await,
@@ -80,7 +84,7 @@ async fn claim<'s>(
     platform: &'s Platform,
     (bell, until): (&'s DeliveryBell, Until),
     delivery: Delivery,
-    chat: ChatId,
+    (target, chat): (ChatId, ChatId),
 ) -> Result<Option<Shift<'s>>, DeliverError> {
     let nonce = platform.ports.env.nonce();
     let Ok(mut claimed) = delivery.claim(platform.ports.env.now_ms(), &nonce) else { return Ok(None) };
@@ -90,7 +94,7 @@ async fn claim<'s>(
         shown.token = Some(platform.new_button(&bell.key, &chat, None).await.map_err(failed)?);
     }
     match platform.ports.deliveries.save_delivery(&bell.key, &claimed).await? {
-        Saved::Done => Ok(Some(Shift { platform, key: &bell.key, nonce, delivery: claimed, until, chat })),
+        Saved::Done => Ok(Some(Shift { platform, key: &bell.key, nonce, delivery: claimed, until, target, chat })),
         Saved::Conflict(_) | Saved::Missing => Ok(None),
     }
 }

@@ -38,7 +38,9 @@ pub(super) struct Shift<'s> {
     pub nonce: String,
     pub delivery: Delivery,
     pub until: Until,
-    /// The target, as it is called now.
+    /// The target.
+    pub target: ChatId,
+    /// What it is called now.
     pub chat: ChatId,
 }
 

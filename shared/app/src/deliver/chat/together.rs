@@ -12,8 +12,8 @@
 use convoke_api::job::JobView;
 use convoke_domain::chat::ChatId;
 use convoke_domain::delivery::EndTold;
-use convoke_domain::ids::{JobId, JobKey};
-use convoke_domain::room::{self, Room, Urgency, slot_ms};
+use convoke_domain::ids::{JobId, JobKey, TargetId};
+use convoke_domain::room::{self, Ended, Room, Urgency, slot_ms};
 use sha2::{Digest as _, Sha256};
 
 use super::super::DeliverError;
@@ -43,10 +43,10 @@ impl Shift<'_> {
             return self.tell_alone(scene, chat).await;
         }
         self.mark_waiting(&chat).await?;
-        let mut jobs = waiting;
-        if !jobs.contains(&self.key.job) {
+        let (mut jobs, own) = (waiting, self.own());
+        if !jobs.contains(&own) {
             jobs.truncate(DIGEST_MAX - 1);
-            jobs.push(self.key.job.clone());
+            jobs.push(own);
         }
         let nonce = nonce_of(&chat, &jobs);
         let digest = room::Digest { nonce, chat, jobs, until_ms: self.now_ms() + DIGEST_MS, is_plain: false };
@@ -91,7 +91,7 @@ impl Shift<'_> {
             Space::Free => {}
         }
         let notice = match digest.jobs.as_slice() {
-            [job] if *job == self.key.job => self.end_notice(scene).await?,
+            [ended] if *ended == self.own() => self.end_notice(scene).await?,
             jobs => Notice::Digest(self.views(jobs).await?),
         };
         let form = if digest.is_plain { Form::Plain } else { self.form() };
@@ -113,12 +113,14 @@ impl Shift<'_> {
 
     /// All of a digest are told: nobody tells them again.
     async fn are_told(&mut self, scene: &Scene<'_>, digest: &room::Digest) -> Result<Done, DeliverError> {
-        for job in digest.jobs.iter().filter(|job| **job != self.key.job) {
-            self.mark_told(job).await?;
+        let own = self.own();
+        for ended in digest.jobs.iter().filter(|ended| **ended != own) {
+            self.mark_told(ended).await?;
         }
-        let is_mine = digest.jobs.contains(&self.key.job);
+        let is_mine = digest.jobs.contains(&own);
         let done = if is_mine { self.end_is_told().await? } else { Done::Go };
-        self.platform.ports.rooms.drop_waiting(&self.key.tenant, &digest.chat, &digest.jobs).await?;
+        let jobs: Vec<JobId> = digest.jobs.iter().map(|ended| ended.job.clone()).collect();
+        self.platform.ports.rooms.drop_waiting(&self.key.tenant, &digest.chat, &jobs).await?;
         let nonce = &digest.nonce;
         scene
             .rooms
@@ -134,26 +136,35 @@ impl Shift<'_> {
 
     /// Whether marks say that a digest was sent: only what was is marked.
     async fn is_sent(&self, digest: &room::Digest) -> Result<bool, DeliverError> {
-        for job in &digest.jobs {
-            if self.end_of(job).await? == Some(EndTold::Told) {
+        for ended in &digest.jobs {
+            if self.end_of(ended).await? == Some(EndTold::Told) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// How far the end of another job is told in this chat.
-    async fn end_of(&self, job: &JobId) -> Result<Option<EndTold>, DeliverError> {
-        let key = JobKey { tenant: self.key.tenant.clone(), job: job.clone() };
-        let found = self.platform.ports.deliveries.delivery(&key, &self.delivery.target).await?;
+    /// This delivery among those that are told together.
+    fn own(&self) -> Ended {
+        Ended { job: self.key.job.clone(), target: self.target }
+    }
+
+    fn key_of(&self, job: &JobId) -> JobKey {
+        JobKey { tenant: self.key.tenant.clone(), job: job.clone() }
+    }
+
+    /// How far an end is told.
+    async fn end_of(&self, ended: &Ended) -> Result<Option<EndTold>, DeliverError> {
+        let deliveries = &self.platform.ports.deliveries;
+        let found = deliveries.delivery(&self.key_of(&ended.job), &TargetId::Chat(ended.target)).await?;
         Ok(found.and_then(|found| found.shown).map(|shown| shown.end))
     }
 
-    async fn mark_told(&self, job: &JobId) -> Result<(), DeliverError> {
-        let key = JobKey { tenant: self.key.tenant.clone(), job: job.clone() };
+    async fn mark_told(&self, ended: &Ended) -> Result<(), DeliverError> {
+        let (key, target) = (self.key_of(&ended.job), TargetId::Chat(ended.target));
         let deliveries = &self.platform.ports.deliveries;
         for _ in 0..RACES_MAX {
-            let Some(found) = deliveries.delivery(&key, &self.delivery.target).await? else { return Ok(()) };
+            let Some(found) = deliveries.delivery(&key, &target).await? else { return Ok(()) };
             if deliveries.save_delivery(&key, &found.end_told(self.mark())).await? == Saved::Done {
                 return Ok(());
             }
@@ -163,14 +174,14 @@ impl Shift<'_> {
     }
 
     /// Jobs whose ends wait in this chat and may be told together, oldest first. What was told meanwhile is taken out.
-    async fn waiting(&self, chat: &ChatId) -> Result<Vec<JobId>, DeliverError> {
+    async fn waiting(&self, chat: &ChatId) -> Result<Vec<Ended>, DeliverError> {
         let ports = &self.platform.ports;
         let most = u32::try_from(DIGEST_MAX).unwrap_or(u32::MAX);
         let (mut waiting, mut told) = (Vec::new(), Vec::new());
-        for job in ports.rooms.waiting(&self.key.tenant, chat, most).await? {
-            match self.end_of(&job).await? {
-                Some(EndTold::Waits) => waiting.push(job),
-                Some(EndTold::Told) => told.push(job),
+        for ended in ports.rooms.waiting(&self.key.tenant, chat, most).await? {
+            match self.end_of(&ended).await? {
+                Some(EndTold::Waits) => waiting.push(ended),
+                Some(EndTold::Told) => told.push(ended.job),
                 // Somebody is about to mark it.
                 Some(EndTold::Open) | None => {}
             }
@@ -184,8 +195,7 @@ impl Shift<'_> {
     /// From now on the end is told by a digest alone.
     async fn mark_waiting(&mut self, chat: &ChatId) -> Result<(), DeliverError> {
         if self.end_told() == EndTold::Open {
-            let expires_s = self.now_ms() / 1_000 + WAITING_TTL_S;
-            self.platform.ports.rooms.put_waiting(self.key, chat, expires_s).await?;
+            self.put_waiting(chat).await?;
             self.note(mark_open).await?;
         }
         Ok(())
@@ -193,22 +203,24 @@ impl Shift<'_> {
 
     /// There is no room for the end: it waits, and comes back when those before it should have been told.
     async fn stand_in_line(&mut self, chat: ChatId, wait_ms: u64) -> Result<Done, DeliverError> {
-        let ports = &self.platform.ports;
         if self.end_told() == EndTold::Open {
-            let expires_s = self.now_ms() / 1_000 + WAITING_TTL_S;
-            ports.rooms.put_waiting(self.key, &chat, expires_s).await?;
+            self.put_waiting(&chat).await?;
         }
-        let line = ports.rooms.waiting(&self.key.tenant, &chat, LINE_MAX).await?;
-        let place = line.iter().position(|job| *job == self.key.job).unwrap_or(line.len());
+        let line = self.platform.ports.rooms.waiting(&self.key.tenant, &chat, LINE_MAX).await?;
+        let place = line.iter().position(|ended| ended.job == self.key.job).unwrap_or(line.len());
         let before_ms = (place / DIGEST_MAX) as u64 * slot_ms(&chat);
         Ok(Done::Stop(self.wait(wait_ms + before_ms, mark_open).await?))
     }
 
-    async fn views(&self, jobs: &[JobId]) -> Result<Vec<JobView>, DeliverError> {
+    async fn put_waiting(&self, chat: &ChatId) -> Result<(), DeliverError> {
+        let expires_s = self.now_ms() / 1_000 + WAITING_TTL_S;
+        Ok(self.platform.ports.rooms.put_waiting(&self.key.tenant, chat, &self.own(), expires_s).await?)
+    }
+
+    async fn views(&self, jobs: &[Ended]) -> Result<Vec<JobView>, DeliverError> {
         let mut views = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let key = JobKey { tenant: self.key.tenant.clone(), job: job.clone() };
-            views.push(self.platform.job_view(&key).await.map_err(failed)?);
+        for ended in jobs {
+            views.push(self.platform.job_view(&self.key_of(&ended.job)).await.map_err(failed)?);
         }
         Ok(views)
     }
@@ -222,11 +234,11 @@ fn mark_open(shown: &mut convoke_domain::delivery::Shown) {
 }
 
 /// The name of a message that tells these.
-fn nonce_of(chat: &ChatId, jobs: &[JobId]) -> String {
+fn nonce_of(chat: &ChatId, jobs: &[Ended]) -> String {
     let mut hash = Sha256::new();
     hash.update(chat.to_string());
-    for job in jobs {
-        hash.update(job.as_str());
+    for ended in jobs {
+        hash.update(ended.job.as_str());
     }
     hex::encode(&hash.finalize()[..12])
 }
