@@ -24,6 +24,9 @@ pub struct ReviewView {
     pub requested_at: Time,
     /// When its time is over, or was.
     pub deadline_at: Time,
+    /// Whether people were reminded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminded: bool,
     /// What counts where nobody decides until then; where it is missing, the job ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = default_action)]

@@ -2,5 +2,6 @@
 
 mod faults;
 mod inbound;
+mod reviews;
 mod rig;
 mod scale;

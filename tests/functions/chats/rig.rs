@@ -27,7 +27,6 @@ use serde_json::Value;
 use crate::rig::One;
 
 const NOW_MS: u64 = 1_700_000_000_000;
-const SHAPE: Shape = Shape::One;
 
 pub fn acme() -> TenantId {
     "acme".parse().expect("a tenant")
@@ -47,11 +46,17 @@ pub struct World {
     pub queue: FakeQueue,
     pub chats: FakeChats,
     pub platform: Platform,
+    shape: Shape,
     ticked_ms: u64,
 }
 
 impl World {
     pub fn new(bot: Bot) -> Self {
+        Self::of(bot, Shape::One)
+    }
+
+    /// Of jobs of this shape.
+    pub fn of(bot: Bot, shape: Shape) -> Self {
         let env = FakeEnv::new(NOW_MS, 11);
         let (table, queue) = (FakeTable::default(), FakeQueue::new(env.clone(), Faults::default()));
         let chats = FakeChats::new(bot, env.clone());
@@ -82,9 +87,9 @@ impl World {
             models: Arc::new(One(Arc::new(Meter::default()))),
             env: Arc::new(env.clone()),
         };
-        let compile = Arc::new(|_: &Value, _: &Value, _| Ok(Box::new(Simple::new(SHAPE)) as _));
+        let compile = Arc::new(move |_: &Value, _: &Value, _| Ok(Box::new(Simple::new(shape)) as _));
         let platform = Platform::new(ports, Limits::default(), compile);
-        Self { env, table, queue, chats, platform, ticked_ms: NOW_MS }
+        Self { env, table, queue, chats, platform, shape, ticked_ms: NOW_MS }
     }
 
     pub fn now_ms(&self) -> u64 {
@@ -104,7 +109,7 @@ impl World {
     /// Submits a job that tells a chat, and rings for its card.
     pub async fn submit(&self, chat: &ChatId) -> JobKey {
         let budget = Cost { usd: MicroUsd::from_usd(10), tokens: 10_000_000 };
-        let mut submission = submission(SHAPE, budget, &self.env);
+        let mut submission = submission(self.shape, budget, &self.env);
         let id = TargetId::Chat(*chat);
         submission.deliveries.push(Delivery::new(id.clone(), self.now_ms()));
         submission.definition.targets.push(Target { id, events: Wanted(["*".to_owned()].into()) });
@@ -116,19 +121,30 @@ impl World {
 
     /// Works a job to its end; nobody is rung for.
     pub async fn end(&self, key: &JobKey) {
+        self.work(key).await;
         let (_, root) = self.table.job(key).await.expect("read").expect("a job");
-        let simple = Simple::new(SHAPE);
+        assert!(root.root().is_some_and(|root| root.status.is_terminal()), "{root:?}");
+    }
+
+    /// Works a job as far as it goes.
+    pub async fn work(&self, key: &JobKey) {
+        let (_, root) = self.table.job(key).await.expect("read").expect("a job");
+        let simple = Simple::new(self.shape);
         for slot in ready_slots(&View { graph: simple.graph(), group: &root, now_ms: self.now_ms() }) {
             let bell = Bell { v: 1, key: key.clone(), group: GroupId::Root, slot: Some(slot) };
             self.queue.ring(&[Ring { bell, delay_s: 0, solo: false }]).await.expect("rung");
         }
-        for message in self.queue.receive(Lane::Steps, usize::MAX, 60_000) {
-            let until = Until { deadline_ms: self.now_ms() + 900_000 };
-            self.platform.answer(&message.bell, until).await.expect("answered");
-            self.queue.delete(message.id);
+        loop {
+            let messages = self.queue.receive(Lane::Steps, usize::MAX, 60_000);
+            if messages.is_empty() {
+                return;
+            }
+            for message in messages {
+                let until = Until { deadline_ms: self.now_ms() + 900_000 };
+                self.platform.answer(&message.bell, until).await.expect("answered");
+                self.queue.delete(message.id);
+            }
         }
-        let (_, root) = self.table.job(key).await.expect("read").expect("a job");
-        assert!(root.root().is_some_and(|root| root.status.is_terminal()), "{root:?}");
     }
 
     pub async fn ring(&self, key: &JobKey, chat: &ChatId) {

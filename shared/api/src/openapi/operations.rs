@@ -187,9 +187,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(artifact_operations());
     operations.extend(control_operations());
     operations.extend(schedule_operations());
-    operations.extend(webhook_operations());
-    operations.extend(links::link_operations());
-    operations.extend(open_operations());
+    operations.extend([webhook_operations(), links::link_operations(), open_operations()].into_iter().flatten());
     operations
 }
 

@@ -124,6 +124,7 @@ pub(super) fn view(key: &JobKey, stored: &Reviewed, stand: &Stand) -> ReviewView
         shows: asked.shows.iter().map(shown).collect(),
         requested_at: Time(since_ms),
         deadline_at: Time(since_ms.saturating_add(asked.time_ms)),
+        reminded: matches!(stand, Stand::Open(open) if open.reminded),
         default: asked.default,
         deciders: DecidersView {
             requester: asked.deciders.requester,

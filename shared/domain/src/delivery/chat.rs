@@ -58,6 +58,9 @@ pub struct ShownReview {
     pub token: String,
     /// Its message.
     pub message: MessageRef,
+    /// Whether people were reminded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminded: bool,
 }
 
 /// What a chat shows of a job.

@@ -191,6 +191,7 @@ impl Shift<'_> {
     async fn show(&mut self, scene: &Scene<'_>, step: &Step) -> Result<Done, DeliverError> {
         match step {
             Step::Ask(review) => self.ask(scene, review).await,
+            Step::Remind(review) => self.remind(scene, review).await,
             Step::Close(review) => self.close(scene, review).await,
             Step::End => self.end(scene).await,
             Step::Card(hash) => match self.shown().card {
@@ -212,8 +213,32 @@ impl Shift<'_> {
         let nonce = self.nonce_of(&format!("review {}", review.id));
         match self.post(scene, (&chat, &notice, &nonce)).await {
             Ok(posted) => {
-                let open = ShownReview { token, message: posted.message };
+                let open = ShownReview { token, message: posted.message, reminded: review.reminded };
                 self.note(|shown| drop(shown.reviews.insert(review.id.clone(), open.clone()))).await
+            }
+            Err(error) => self.outcome(scene, (chat, &error), None).await,
+        }
+    }
+
+    /// Reminds people by a message of its own, since an edit notifies nobody.
+    async fn remind(&mut self, scene: &Scene<'_>, review: &ReviewView) -> Result<Done, DeliverError> {
+        let Some(open) = self.shown().reviews.remove(&review.id) else { return Ok(Done::Go) };
+        let chat = self.talk();
+        match scene.rooms.take(&chat, Urgency::Soon, None).await? {
+            Space::In(wait_ms) => return self.wait_in_crowd(wait_ms).await,
+            Space::Closed => return self.closed(chat).await,
+            Space::Free => {}
+        }
+        let notice = Notice::Reminder(scene.subject.review(review.clone(), open.token));
+        let nonce = self.nonce_of(&format!("reminder {}", review.id));
+        match self.post(scene, (&chat, &notice, &nonce)).await {
+            Ok(_) => {
+                self.note(|shown| {
+                    if let Some(open) = shown.reviews.get_mut(&review.id) {
+                        open.reminded = true;
+                    }
+                })
+                .await
             }
             Err(error) => self.outcome(scene, (chat, &error), None).await,
         }

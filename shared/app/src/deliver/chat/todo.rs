@@ -18,6 +18,8 @@ const ANY_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAA";
 pub(super) enum Step {
     /// A person is asked.
     Ask(ReviewView),
+    /// They are reminded.
+    Remind(ReviewView),
     /// Somebody has decided, or nobody can any more.
     Close(ReviewView),
     /// The job has ended.
@@ -29,7 +31,7 @@ pub(super) enum Step {
 impl Step {
     pub(super) const fn urgency(&self, shown: &Shown) -> Urgency {
         match self {
-            Self::Ask(_) | Self::Close(_) | Self::End => Urgency::Soon,
+            Self::Ask(_) | Self::Remind(_) | Self::Close(_) | Self::End => Urgency::Soon,
             Self::Card(_) if shown.card.is_none() => Urgency::Soon,
             Self::Card(_) => Urgency::Progress,
         }
@@ -72,10 +74,11 @@ pub(super) fn todo(shown: &Shown, subject: &Subject, (host, bot, now_ms): (&dyn 
 }
 
 fn of_review(shown: &Shown, review: &ReviewView) -> Option<Step> {
-    match (shown.reviews.contains_key(&review.id), review.state == ReviewState::Requested) {
-        (false, true) => Some(Step::Ask(review.clone())),
-        (true, false) => Some(Step::Close(review.clone())),
-        (true, true) | (false, false) => None,
+    match (shown.reviews.get(&review.id), review.state == ReviewState::Requested) {
+        (None, true) => Some(Step::Ask(review.clone())),
+        (Some(open), true) if review.reminded && !open.reminded => Some(Step::Remind(review.clone())),
+        (Some(_), false) => Some(Step::Close(review.clone())),
+        (Some(_), true) | (None, false) => None,
     }
 }
 
