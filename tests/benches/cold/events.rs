@@ -34,15 +34,21 @@ fn message(body: &Value) -> Value {
 
 /// A request as an HTTP API hands it on.
 fn request(method: &str, path: &str, key: &str) -> Value {
+    let headers = json!({"authorization": format!("Bearer {key}"), "content-type": "application/json", "host": "x"});
+    sent(method, path, &headers, "{}")
+}
+
+/// The same with headers and a body.
+pub fn sent(method: &str, path: &str, headers: &Value, body: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-        "headers": {"authorization": format!("Bearer {key}"), "content-type": "application/json", "host": "x"},
+        "headers": headers,
         "requestContext": {
             "accountId": "1", "apiId": "x", "domainName": "x", "domainPrefix": "x", "requestId": "1",
             "routeKey": "$default", "stage": "$default", "time": "21/Nov/2026:16:53:06 +0000",
             "timeEpoch": 1_795_280_000_000_u64,
             "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "x"}
         },
-        "body": "{}", "isBase64Encoded": false
+        "body": body, "isBase64Encoded": false
     })
 }

@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock and the environment")]
 #![expect(clippy::cast_precision_loss, reason = "what is printed are rounded numbers")]
 
+mod chats;
 mod events;
 mod python;
 mod runtime;
@@ -22,7 +23,8 @@ use world::World;
 /// Starts of each function; the median counts.
 const STARTS: usize = 15;
 
-const FUNCTIONS: [&str; 8] = ["submit", "step", "status", "artifacts", "control", "notify", "deliver", "clock"];
+const FUNCTIONS: [&str; 10] =
+    ["submit", "step", "status", "artifacts", "control", "notify", "deliver", "clock", "discord", "telegram"];
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

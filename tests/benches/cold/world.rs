@@ -10,12 +10,14 @@ use convoke_runtime::config::Stores;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::chats::Chats;
 use super::events;
 
 pub struct World {
     stores: Stores,
     key: String,
     stack: Stack,
+    chats: Chats,
     _folder: TempDir,
 }
 
@@ -33,7 +35,7 @@ impl World {
         let platform = convoke_runtime::platform(connected, &stores, std::sync::Arc::new(registry), behind);
         let tenant = "acme".parse().expect("a tenant");
         let key = platform.create_key(&tenant, "bench").await.expect("a key").key.expose().to_owned();
-        Self { stores, key, stack, _folder: folder }
+        Self { stores, key, stack, chats: Chats::start().await, _folder: folder }
     }
 
     /// The environment that the template gives a function, with the endpoints of the stack.
@@ -60,12 +62,18 @@ impl World {
             ("BUCKET", &self.stores.bucket),
             ("CONVOKE_MODEL", "bedrock/amazon.nova-lite-v1:0"),
         ]
+        .into_iter()
+        .chain(self.chats.settings())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        .collect()
     }
 
     /// An event that makes a function call AWS.
     pub fn event(&self, function: &str) -> Value {
-        events::of(function, &self.key)
+        match function {
+            "discord" => self.chats.interaction(),
+            "telegram" => self.chats.update(),
+            other => events::of(other, &self.key),
+        }
     }
 }
