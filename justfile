@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
 # the packages of the functions, built without each other's features
-functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock -p convoke-discord"
+functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock -p convoke-discord -p convoke-telegram"
 
 # lists the recipes
 default:

@@ -47,7 +47,8 @@ impl Chats {
         let secret = convoke_telegram::settings::Settings::read(&settings).expect("settings").expect("a token").secret;
         let ada = Person(42, "Ada");
         let body = self.updates.says(Chat::Private(ada), ada, "/jobs").to_string();
-        let headers = json!({"content-type": "application/json", convoke_telegram::webhook::SECRET_HEADER: secret.expose()});
+        let headers =
+            json!({"content-type": "application/json", convoke_telegram::webhook::SECRET_HEADER: secret.expose()});
         sent("POST", convoke_telegram::webhook::PATH, &headers, &body)
     }
 }

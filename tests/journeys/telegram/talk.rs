@@ -1,7 +1,7 @@
 //! A talk with the bot as text: what somebody does, and below it each call that comes of it.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use convoke_app::ports::WhoMay;
 use convoke_app::read::JobsAsked;
@@ -109,11 +109,12 @@ impl Talk {
     /// Waits until the job that was asked for last has asked its model.
     pub async fn begun(&self) -> String {
         let id = self.newest().await;
-        let begun = Instant::now();
-        while self.rig.served.get(&format!("/v1/jobs/{id}")).await.json()["progress"]["steps_running"] != 1 {
-            assert!(begun.elapsed() < LONG, "{id} doesn't begin");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let begun = async {
+            while self.rig.served.get(&format!("/v1/jobs/{id}")).await.json()["progress"]["steps_running"] != 1 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LONG, begun).await.expect("it begins");
         id
     }
 
