@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_told_by_name() {
-        for (name, value) in [(TOKEN, "4242"), (TOKEN, "bot:AAH-very_secret"), (URL, "telegram.org")] {
+        for (name, value) in [(TOKEN, "4242"), (TOKEN, "bot:AAH-very_secret"), (URL, "chats.example")] {
             let mistakes = read(&[(TOKEN, OF_A_BOT), (name, value)]).expect_err(value);
             assert!(mistakes.contains(name) && !mistakes.contains(value), "{mistakes}");
         }
