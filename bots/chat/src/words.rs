@@ -23,6 +23,9 @@ pub const SCHEDULE_ABOUT: &str = "Work that starts by the clock";
 pub const WRITE_DOLLARS: &str = "write US dollars, such as 1.50";
 /// A budget of nothing.
 pub const BUDGET_OF_NOTHING: &str = "nothing can be done for nothing: write dollars, such as 1.50";
+/// What to write for an input.
+pub const WRITE_INPUT: &str =
+    "write name=value, such as review_plan=true, and the prompt and files in their own places";
 /// What to write for a flow.
 pub const WRITE_FLOW: &str = "write a flow's name, such as software";
 

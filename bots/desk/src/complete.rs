@@ -53,7 +53,7 @@ impl Desk {
             Kind::Status => STATES.iter().map(|status| choice(words::state(*status), status.as_str())).collect(),
             Kind::Job => self.jobs_offered(caller, spec).await,
             Kind::Schedule => self.schedules_offered(caller).await,
-            Kind::Prompt | Kind::Money | Kind::File | Kind::Code | Kind::Path => Vec::new(),
+            Kind::Prompt | Kind::Money | Kind::Input | Kind::File | Kind::Code | Kind::Path => Vec::new(),
         };
         fitting(offers, typed)
     }

@@ -35,7 +35,7 @@ impl Desk {
         (flow, budget): (Option<String>, Option<MicroUsd>),
         prompt: String,
     ) -> Answer {
-        self.run(here, Run { flow, budget, prompt: Some(prompt), files: Vec::new() }).await
+        self.run(here, Run { flow, budget, prompt: Some(prompt), ..Run::default() }).await
     }
 
     async fn submit(&self, here: &Here<'_>, run: Run) -> Answer {
@@ -50,7 +50,7 @@ impl Desk {
     /// The body of a submission. What came with the message is an input file each; without words of its own, the first
     /// that is a text says what is wanted.
     pub(crate) async fn body(&self, here: &Here<'_>, run: Run) -> Result<Value, Trouble> {
-        let Run { flow, prompt, budget, files } = run;
+        let Run { flow, prompt, budget, inputs, files } = run;
         let mut brought = self.fetch(&files).await?;
         let prompt = match prompt {
             Some(prompt) => prompt,
@@ -58,9 +58,10 @@ impl Desk {
         };
         let mut body = json!({
             "flow": flow.as_deref().unwrap_or(BUILT_IN[0]),
-            "input": {"prompt": prompt},
+            "input": inputs,
             "notify": here.notify(),
         });
+        body["input"]["prompt"] = prompt.into();
         if let Some(usd) = budget {
             body["budget"] = json!({"usd": usd.to_string()});
         }

@@ -230,9 +230,13 @@ impl Wish {
 fn typed(ask: Ask, said: &Said) -> Wish {
     let prompt = || Some(said.text.trim().to_owned()).filter(|text| !text.is_empty());
     match ask {
-        Ask::Run { flow, budget } if said.document.is_some() => {
-            Wish::Command(Ok(Command::Run(Run { flow, prompt: prompt(), budget, files: files(said) })))
-        }
+        Ask::Run { flow, budget } if said.document.is_some() => Wish::Command(Ok(Command::Run(Run {
+            flow,
+            prompt: prompt(),
+            budget,
+            files: files(said),
+            ..Run::default()
+        }))),
         Ask::FollowUp { job, budget } if said.text.trim().is_empty() => {
             Wish::Command(Ok(Command::FollowUp(FollowUp { job: job.as_str().parse().ok(), prompt: None, budget })))
         }

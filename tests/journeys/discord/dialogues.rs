@@ -1,6 +1,6 @@
 //! Recorded dialogues: from the link of a guild to a job's files.
 
-use convoke_tests::discord::Clicks;
+use convoke_tests::discord::{Call, Clicks};
 use convoke_tests::scripted::team::{Team, Temper};
 use serde_json::Value;
 
@@ -42,6 +42,29 @@ async fn a_guild_is_linked_and_a_job_goes_from_its_prompt_to_its_files() {
     talk.does("/crew unlink", &bob.command(&["unlink"], &[])).await;
     talk.does("/crew unlink", &ada.command(&["unlink"], &[])).await;
     talk.does("/crew list", &bob.command(&["list"], &[])).await;
+    insta::assert_snapshot!(talk.said());
+    talk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_from_its_prompt_through_a_review_of_its_plan_to_its_files() {
+    let mut talk = Talk::linked(Team(Temper::Reasonable)).await;
+    let bob = Clicks::member();
+    let asked = [("prompt", "Create a REST API for todos".into()), ("input", "review_plan=true".into())];
+    talk.does("/crew run, input: review_plan=true", &bob.command(&["run"], &asked)).await;
+    let listed = talk.served.get("/v1/jobs").await.json();
+    let id = listed["jobs"][0]["id"].as_str().expect("an id").to_owned();
+    talk.name(&id, "JOB");
+    talk.name(&id[id.len() - 6..], "JOB-END");
+    let is_asked = |call: &Call| tells(call, "POST", "decision is needed");
+    let first = talk.sees("a question", is_asked).await.body;
+    let window = talk.does("[Request changes]", &bob.press(&button(&first, "Request changes"))).await;
+    let ask = window["data"]["custom_id"].as_str().expect("an id").to_owned();
+    talk.does("types: Ids are to be numbers.", &bob.modal_of_button(&ask, "Ids are to be numbers.")).await;
+    let second = talk.sees("the question again", |call| is_asked(call) && call.body != first).await.body;
+    talk.does("[Approve]", &bob.press(&button(&second, "Approve"))).await;
+    assert_eq!(talk.served.ended(&id).await["status"], "completed");
+    talk.sees("the end, with its files", |call| tells(call, "POST", "Done") && !call.files.is_empty()).await;
     insta::assert_snapshot!(talk.said());
     talk.stop().await;
 }

@@ -8,7 +8,7 @@ use convoke_telegram::settings::Settings;
 use convoke_tests::scripted::team::{Team, Temper};
 use convoke_tests::served::Served;
 use convoke_tests::telegram::{BotApi, Call, Mask, Updates};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::rig::{ALONE, ANN};
 use super::talk::steady;
@@ -119,11 +119,7 @@ async fn a_job_is_asked_for_watched_and_received() {
 async fn a_person_has_a_plan_changed_and_approves_it() {
     let mut site = Site::start().await;
     site.asks("Connected", 1).await;
-    let order = json!({
-        "flow": "software", "input": {"prompt": "Create a REST API for a todo application", "review_plan": true},
-        "budget": {"usd": "5.00"}, "notify": [{"telegram": {"chat": ALONE.id()}}]
-    });
-    site.served.submit(&order).await;
+    site.says("/run --budget 5 --input review_plan=true Create a REST API for a todo application");
     let first = site.asks("decision is needed", 1).await;
     site.presses((first, "Request changes"), 1).await;
     let question = site.telegram.last_message(ALONE.id());

@@ -1,9 +1,11 @@
 //! From named values to a command: the same for both platforms.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use convoke_domain::money::MicroUsd;
 use convoke_domain::status::JobStatus;
+use serde_json::Value as Json;
 
 use super::table::{FLOW_CHARS_MAX, Kind, Opt};
 use super::{Attached, COMMANDS, Command, FollowUp, JobName, Misread, Run, Schedule, Spec, Verb, When};
@@ -85,6 +87,22 @@ impl Values {
         status.map(Some).ok_or_else(|| self.wrong("status", &text, &words::write_state(&STATES)))
     }
 
+    /// What else a flow takes: JSON where it is some, else a text.
+    fn inputs(&mut self) -> Result<BTreeMap<String, Json>, Misread> {
+        let mut inputs = BTreeMap::new();
+        while let Some(text) = self.text("input") {
+            for pair in text.split(',') {
+                let Some((name, value)) = pair.split_once('=').filter(|(name, _)| is_input(name.trim())) else {
+                    return Err(self.wrong("input", pair, words::WRITE_INPUT));
+                };
+                let value = value.trim();
+                let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+                inputs.insert(name.trim().to_owned(), value);
+            }
+        }
+        Ok(inputs)
+    }
+
     fn files(&mut self) -> Vec<Attached> {
         let given = std::mem::take(&mut self.given);
         let files = given.into_iter().filter_map(|given| match given.value {
@@ -95,7 +113,12 @@ impl Values {
     }
 
     fn run(&mut self) -> Result<Run, Misread> {
-        Ok(Run { flow: self.flow()?, prompt: self.text("prompt"), budget: self.money()?, files: self.files() })
+        let (flow, budget, inputs) = (self.flow()?, self.money()?, self.inputs()?);
+        let (prompt, files) = (self.text("prompt"), self.files());
+        if prompt.is_none() && files.is_empty() && !inputs.is_empty() {
+            return Err(self.misread(words::missing_option("prompt", self.about("prompt"))));
+        }
+        Ok(Run { flow, prompt, budget, inputs, files })
     }
 
     fn about(&self, name: &str) -> &'static str {
@@ -109,6 +132,12 @@ impl Values {
     fn misread(&self, what: String) -> Misread {
         Misread { what, verb: Some(self.spec.verb) }
     }
+}
+
+/// Whether an input can be called so: prompt and files have ways of their own.
+fn is_input(name: &str) -> bool {
+    !matches!(name, "" | "prompt" | "files")
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// States that a list can be asked for.

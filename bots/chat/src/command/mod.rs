@@ -11,6 +11,7 @@ mod telegram;
 mod tests;
 mod when;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -92,6 +93,8 @@ pub struct Run {
     pub prompt: Option<String>,
     /// The cap.
     pub budget: Option<MicroUsd>,
+    /// What else the flow takes, by name.
+    pub inputs: BTreeMap<String, serde_json::Value>,
     /// Files that came with it.
     pub files: Vec<Attached>,
 }

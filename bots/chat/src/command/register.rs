@@ -64,7 +64,7 @@ fn option(option: &Opt) -> Value {
             let choices = STATES.map(|status| json!({"name": words::state(status), "value": status.as_str()}));
             value["choices"] = choices.to_vec().into();
         }
-        Kind::Money | Kind::File | Kind::Code | Kind::Path => {}
+        Kind::Money | Kind::Input | Kind::File | Kind::Code | Kind::Path => {}
     }
     value
 }

@@ -82,6 +82,8 @@ pub enum Kind {
     Job,
     /// US dollars.
     Money,
+    /// What else a flow takes.
+    Input,
     /// A file.
     File,
     /// A job's state.
@@ -129,6 +131,8 @@ const fn must(name: &'static str, about: &'static str, kind: Kind, place: Place)
 const FLOW: Opt = opt("flow", "Which flow works on it; software where it is left out", Kind::Flow, Place::Flag);
 const PROMPT: Opt = opt("prompt", "What you want, in your words; left out, you are asked", Kind::Prompt, Place::Rest);
 const BUDGET: Opt = opt("budget", "Most that it may cost, in US dollars, such as 1.50", Kind::Money, Place::Flag);
+const INPUT: Opt =
+    opt("input", "What else the flow takes, such as review_plan=true; several with commas", Kind::Input, Place::Flag);
 const JOB: Opt = opt("job", "Which job: its id, or the end of it", Kind::Job, Place::Word);
 const PATH: Opt = opt("path", "One file alone, such as src/main.py", Kind::Path, Place::Rest);
 const SCHEDULE: Opt = must("schedule", "Which schedule: its id, or the end of it", Kind::Schedule, Place::Word);
@@ -136,6 +140,7 @@ const SCHEDULE: Opt = must("schedule", "Which schedule: its id, or the end of it
 const RUN: &[Opt] = &[
     FLOW,
     BUDGET,
+    INPUT,
     PROMPT,
     opt("file", "A file that the work needs", Kind::File, Place::Beside),
     opt("file2", "Another file", Kind::File, Place::Beside),
@@ -146,6 +151,7 @@ const SCHEDULE_CREATE: &[Opt] = &[
     Opt { is_required: true, ..PROMPT },
     FLOW,
     BUDGET,
+    INPUT,
     opt("zone", "The time zone, such as Europe/Berlin; UTC where it is left out", Kind::Zone, Place::Flag),
 ];
 
@@ -242,6 +248,7 @@ impl Opt {
         let shown = match self.kind {
             Kind::Prompt => "what you want".to_owned(),
             Kind::Money => "1.50".to_owned(),
+            Kind::Input => "name=value".to_owned(),
             Kind::Zone => "Europe/Berlin".to_owned(),
             Kind::When => "daily 06:00".to_owned(),
             _ => self.name.to_uppercase(),

@@ -18,7 +18,7 @@ fn run(flow: Option<&str>, budget: Option<u64>, prompt: Option<&str>) -> Command
         flow: flow.map(Into::into),
         prompt: prompt.map(Into::into),
         budget: budget.map(MicroUsd),
-        files: Vec::new(),
+        ..Run::default()
     })
 }
 
@@ -50,6 +50,19 @@ fn a_job_is_asked_for_in_one_line_or_in_two() {
         ("/run line\nby line", run(None, None, Some("line\nby line"))),
     ] {
         assert_eq!(heard(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_else_a_flow_takes_is_named() {
+    for text in [
+        "/run software --input review_plan=true,rounds=3 --input topic=tea a todo api",
+        "/run a todo api --input topic=tea --input rounds=3 --input review_plan=true --flow software",
+    ] {
+        let Command::Run(run) = heard(text) else { panic!("{text}") };
+        let inputs = serde_json::to_value(run.inputs).expect("JSON");
+        assert_eq!(inputs, serde_json::json!({"review_plan": true, "rounds": 3, "topic": "tea"}), "{text}");
+        assert_eq!((run.flow.as_deref(), run.prompt.as_deref()), (Some("software"), Some("a todo api")), "{text}");
     }
 }
 
@@ -135,7 +148,10 @@ fn who_writes_something_wrong_is_told_what_to_write() {
         ("/run --budget lots x", "I can't read the budget “lots”: write US dollars, such as 1.50."),
         ("/run --budget 0 x", "I can't read the budget “0”: nothing can be done for nothing"),
         ("/run --budget", "Something has to follow --budget."),
-        ("/run --colour red x", "--colour isn't an option here. There are: flow, budget, prompt"),
+        ("/run --input tea x", "I can't read the input “tea”: write name=value, such as review_plan=true"),
+        ("/run --input prompt=tea x", "I can't read the input “prompt=tea”: write name=value"),
+        ("/run --input a=b", "The prompt is missing: What you want"),
+        ("/run --colour red x", "--colour isn't an option here. There are: flow, budget, input, prompt"),
         ("/run --flow a/b x", "I can't read the flow “a/b”: write a flow's name, such as software."),
         ("/status x", "I can't read the job “x”: expected a job's id, or at least its last 4 characters."),
         ("/status 7W9YBC now", "I don't know what to do with “now”."),
