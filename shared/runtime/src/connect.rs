@@ -13,6 +13,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports, no_compiler};
 use convoke_app::ports::{ChatHosts, Env};
@@ -225,17 +226,26 @@ fn connected(
 /// The configuration that Lambda lays into a function's environment: region and credentials of its role. What else an
 /// account's configuration may be made of (files, metadata services, other roles) a function doesn't have.
 fn lambda() -> SdkConfig {
-    let config = SdkConfig::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(https())
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .region(ProcessEnv.get("AWS_REGION").map(Region::new))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
-        .retry_config(RetryConfig::standard());
-    match ProcessEnv.get("AWS_ENDPOINT_URL") {
-        Some(url) => config.endpoint_url(url).build(),
-        None => config.build(),
+        .retry_config(RetryConfig::standard())
+        .service_config(OfServices(ProcessEnv))
+        .build()
+}
+
+/// Where services are, if elsewhere: `AWS_ENDPOINT_URL`, and over it that of one alone, such as `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct OfServices<S>(S);
+
+impl<S: Strings + std::fmt::Debug + Send + Sync> LoadServiceConfig for OfServices<S> {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
+        self.0.get(&format!("{}_{service}", key.env())).or_else(|| self.0.get(key.env()))
     }
 }
 
@@ -260,6 +270,18 @@ mod tests {
     fn start_with(model: &str) -> Result<Registry, StartError> {
         let strings = BTreeMap::from([("CONVOKE_MODEL".to_owned(), model.to_owned())]);
         registry(models::settings(&strings, Extras::default())?)
+    }
+
+    #[test]
+    fn one_service_may_be_elsewhere_than_all() {
+        let strings = [("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://one")];
+        let strings: BTreeMap<String, String> = strings.map(|(name, url)| (name.to_owned(), url.to_owned())).into();
+        let place = |service| {
+            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+            OfServices(strings.clone()).load_config(key.build().expect("a key"))
+        };
+        assert_eq!(place("DynamoDB").as_deref(), Some("http://all"));
+        assert_eq!(place("Bedrock Runtime").as_deref(), Some("http://one"));
     }
 
     #[test]
