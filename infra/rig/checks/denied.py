@@ -87,7 +87,7 @@ def calls(rig: Rig) -> dict[str, list]:
     receive = lambda queue: lambda role: role.sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)
     depth = lambda queue: lambda role: role.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
     secret = lambda name: lambda role: role.ssm.get_parameter(Name=name, WithDecryption=True)
-    scripted, bot, others = "/convoke/scripted", "/convoke/discord", "/convoke/others"
+    scripted, bot, other_bot, others = "/convoke/scripted", "/convoke/discord", "/convoke/telegram", "/convoke/others"
     rig.stack.client("ssm").put_parameter(Name=others, Value="x", Type="SecureString", Overwrite=True)
     return {
         "Submit": [
@@ -134,6 +134,12 @@ def calls(rig: Rig) -> dict[str, list]:
         ],
         "Discord": [
             ("read its token", secret(bot), "read a key of a model's provider", secret(scripted)),
+            ("list a tenant's jobs", due("GSI1", "gpk1"), "look for what is due", due("GSI2", "gpk2")),
+            ("ring for a step", send(steps), "take a bell away", receive(steps)),
+            ("keep what was attached", write("uploads/nobody/x"), "delete what a job made", remove("jobs/nobody/x")),
+        ],
+        "Telegram": [
+            ("read its token", secret(other_bot), "read that of the other bot", secret(bot)),
             ("list a tenant's jobs", due("GSI1", "gpk1"), "look for what is due", due("GSI2", "gpk2")),
             ("ring for a step", send(steps), "take a bell away", receive(steps)),
             ("keep what was attached", write("uploads/nobody/x"), "delete what a job made", remove("jobs/nobody/x")),
