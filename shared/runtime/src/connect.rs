@@ -226,7 +226,7 @@ fn connected(
 /// The configuration that Lambda lays into a function's environment: region and credentials of its role. What else an
 /// account's configuration may be made of (files, metadata services, other roles) a function doesn't have.
 fn lambda() -> SdkConfig {
-    SdkConfig::builder()
+    let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(https())
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
@@ -234,8 +234,12 @@ fn lambda() -> SdkConfig {
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
-        .service_config(OfServices(ProcessEnv))
-        .build()
+        .service_config(OfServices(ProcessEnv));
+    // What isn't one of the SDK's clients looks here.
+    match ProcessEnv.get("AWS_ENDPOINT_URL") {
+        Some(url) => config.endpoint_url(url).build(),
+        None => config.build(),
+    }
 }
 
 /// Where services are, if elsewhere: `AWS_ENDPOINT_URL`, and over it that of one alone, such as `AWS_ENDPOINT_URL_DYNAMODB`.
