@@ -9,6 +9,7 @@
 //! A delivery never changes anything about its job.
 
 mod chat;
+mod held;
 mod message;
 mod round;
 mod sweep;

@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::message::{About, Message};
-use super::{DeliverError, fits_queue};
+use super::{DeliverError, fits_queue, held};
 use crate::platform::Platform;
 use crate::ports::{
     Attempt, DeliveryBell, Disabled, Event, EventKind, OutboundError, Outgoing, Posted, Reads, Saved, Webhook,
@@ -46,15 +46,8 @@ pub(super) async fn round(
     bell: &DeliveryBell,
     (id, until): (&WebhookId, Until),
 ) -> Result<Next, DeliverError> {
-    let ports = &platform.ports;
-    let Some(delivery) = ports.deliveries.delivery(&bell.key, &bell.target).await? else {
-        tracing::warn!("a bell for a delivery that doesn't exist");
-        return Ok(Next::Rest);
-    };
-    let now_ms = ports.env.now_ms();
-    if delivery.open(now_ms).is_err() {
-        return Ok(Next::Rest);
-    }
+    let Some(delivery) = held::open(platform, bell).await? else { return Ok(Next::Rest) };
+    let (ports, now_ms) = (&platform.ports, platform.ports.env.now_ms());
     let events = page(platform, &bell.key, &delivery).await?;
     if events.is_empty() && delivery.again.is_empty() {
         return Ok(Next::Rest);
@@ -113,19 +106,7 @@ impl Shift<'_> {
     /// Replaces the delivery as `change` says, also when others have changed it meanwhile; `false` where it is no longer
     /// ours.
     async fn save(&mut self, change: impl Fn(&Delivery) -> Result<Delivery, NotNow>) -> Result<bool, DeliverError> {
-        for _ in 0..RACES_MAX {
-            let Ok(next) = change(&self.delivery) else { return Ok(false) };
-            match self.platform.ports.deliveries.save_delivery(self.key, &next).await? {
-                Saved::Done => {
-                    self.delivery = next;
-                    return Ok(true);
-                }
-                Saved::Conflict(now) => self.delivery = now,
-                Saved::Missing => return Ok(false),
-            }
-        }
-        // So many at once: the lease runs out, and the clock looks.
-        Ok(false)
+        held::save(self.platform, (self.key, &mut self.delivery), change).await
     }
 
     async fn tell_all(&mut self, webhook: &Webhook, first: Vec<Event>) -> Result<Next, DeliverError> {

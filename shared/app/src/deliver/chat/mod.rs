@@ -19,8 +19,8 @@ use convoke_domain::chat::{ChatId, RealmId};
 use convoke_domain::delivery::{Delivery, Shown};
 use convoke_domain::ids::JobKey;
 
-use super::DeliverError;
 use super::round::Next;
+use super::{DeliverError, held};
 use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::{DeliveryBell, Saved};
@@ -47,22 +47,14 @@ pub(super) async fn round(
     bell: &DeliveryBell,
     (target, until): (&ChatId, Until),
 ) -> Result<Next, DeliverError> {
-    let ports = &platform.ports;
-    let Some(delivery) = ports.deliveries.delivery(&bell.key, &bell.target).await? else {
-        tracing::warn!("a bell for a delivery that doesn't exist");
-        return Ok(Next::Rest);
-    };
-    let now_ms = ports.env.now_ms();
-    if delivery.open(now_ms).is_err() {
-        return Ok(Next::Rest);
-    }
-    let Some(host) = ports.chat_hosts.of(target.bot()) else {
+    let Some(delivery) = held::open(platform, bell).await? else { return Ok(Next::Rest) };
+    let Some(host) = platform.ports.chat_hosts.of(target.bot()) else {
         let Some(mut shift) = claim(platform, (bell, until), delivery, (*target, *target)).await? else {
             return Ok(Next::Rest);
         };
         return shift.no_host().await;
     };
-    let shown = delivery.shown.clone().unwrap_or_default();
+    let (shown, now_ms) = (delivery.shown.clone().unwrap_or_default(), platform.ports.env.now_ms());
     let subject = Subject::load(platform, &bell.key).await?;
     let todo = todo(&shown, &subject, (host.as_ref(), target.bot(), now_ms));
     if todo.steps.is_empty() && !todo.is_over || shown.paced_until_ms > now_ms && !todo.is_urgent() {

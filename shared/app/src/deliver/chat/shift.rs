@@ -10,14 +10,13 @@ use convoke_domain::room::{Urgency, slot_ms};
 use sha2::{Digest, Sha256};
 
 use super::super::round::Next;
-use super::super::{DeliverError, fits_queue};
+use super::super::{DeliverError, fits_queue, held};
 use super::failed;
 use super::notices::Subject;
 use super::room::{Rooms, Space};
 use super::todo::{Step, Todo};
 use crate::platform::Platform;
-use crate::ports::{ChatError, ChatHost, Form, Notice, PostedMessage, Rendered, Saved};
-use crate::webhooks::RACES_MAX;
+use crate::ports::{ChatError, ChatHost, Form, Notice, PostedMessage, Rendered};
 use crate::work::Until;
 
 /// No message is begun unless so much time is left: one call, and the writes after it.
@@ -99,19 +98,7 @@ impl Shift<'_> {
         &mut self,
         change: impl Fn(&Delivery) -> Result<Delivery, NotNow>,
     ) -> Result<bool, DeliverError> {
-        for _ in 0..RACES_MAX {
-            let Ok(next) = change(&self.delivery) else { return Ok(false) };
-            match self.platform.ports.deliveries.save_delivery(self.key, &next).await? {
-                Saved::Done => {
-                    self.delivery = next;
-                    return Ok(true);
-                }
-                Saved::Conflict(now) => self.delivery = now,
-                Saved::Missing => return Ok(false),
-            }
-        }
-        // So many at once: the lease runs out, and the clock looks.
-        Ok(false)
+        held::save(self.platform, (self.key, &mut self.delivery), change).await
     }
 
     /// Notes what is shown now; goes on where the delivery is still ours.
