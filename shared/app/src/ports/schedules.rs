@@ -94,6 +94,31 @@ pub struct ScheduleRecord {
     pub skipped: u64,
 }
 
+impl ScheduleRecord {
+    /// One that is just made, and submits one job at a time; nothing has ticked.
+    pub fn new((id, name): (String, String), timing: Timing, job: Value, now_ms: u64) -> Self {
+        Self {
+            v: 1,
+            id,
+            ver: 1,
+            name,
+            timing,
+            jitter_s: 0,
+            overlap: Overlap::Skip,
+            paused: false,
+            job,
+            batch: None,
+            after: None,
+            created_ms: now_ms,
+            next_ms: None,
+            due_ms: None,
+            open_ms: None,
+            last_ms: None,
+            skipped: 0,
+        }
+    }
+}
+
 /// A job of a run, submitted or about to be: its id is drawn first, so that it is submitted once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunJob {

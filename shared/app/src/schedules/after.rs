@@ -2,7 +2,6 @@
 
 use convoke_api::schedule::ScheduleView;
 use convoke_domain::ids::{JobKey, TenantId};
-use convoke_domain::schedule::Overlap;
 use serde_json::Value;
 
 use super::{LOOK_MS, SCHEDULES_MAX, timing, views};
@@ -35,25 +34,10 @@ impl Platform {
             return Err(Refused::LimitReached { what: "schedules", most: SCHEDULES_MAX }.into());
         }
         let after = Awaited { job: earlier.job.clone(), requester, mark: mark.to_owned() };
-        let mut record = ScheduleRecord {
-            v: 1,
-            id: self.ports.env.ulid(),
-            ver: 1,
-            name: title_of(body, &head.title),
-            timing: Timing::Every { seconds: timing::EVERY_S_MIN },
-            jitter_s: 0,
-            overlap: Overlap::Skip,
-            paused: false,
-            job: body.clone(),
-            batch: None,
-            after: Some(after),
-            created_ms: now_ms,
-            next_ms: None,
-            due_ms: None,
-            open_ms: None,
-            last_ms: None,
-            skipped: 0,
-        };
+        let named = (self.ports.env.ulid(), title_of(body, &head.title));
+        let timing = Timing::Every { seconds: timing::EVERY_S_MIN };
+        let mut record =
+            ScheduleRecord { after: Some(after), ..ScheduleRecord::new(named, timing, body.clone(), now_ms) };
         record.wind(now_ms);
         self.ports.schedules.put_schedule(&earlier.tenant, &record).await?;
         tracing::info!(job = %earlier, schedule = record.id, "a follow-up waits");

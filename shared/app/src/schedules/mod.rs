@@ -47,23 +47,11 @@ impl Platform {
             None => None,
         };
         let mut record = ScheduleRecord {
-            v: 1,
-            id,
-            ver: 1,
-            name: asked.name,
-            timing: asked.timing,
             jitter_s: asked.request.jitter_s,
             overlap: asked.request.overlap,
             paused: asked.request.paused,
-            job: asked.request.job,
             batch,
-            after: None,
-            created_ms: now_ms,
-            next_ms: None,
-            due_ms: None,
-            open_ms: None,
-            last_ms: None,
-            skipped: 0,
+            ..ScheduleRecord::new((id, asked.name), asked.timing, asked.request.job, now_ms)
         };
         record.wind(now_ms);
         self.ports.schedules.put_schedule(tenant, &record).await?;
