@@ -5,31 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use convoke_api::schema::STOP_REASONS;
 use convoke_app::model::{Finish, ModelAnswer, ModelError, ModelProfile, Usage};
 use convoke_app::ports::{EventKind, Posted};
 use convoke_domain::money::{MicroUsd, Price};
-use convoke_domain::status::StopReason;
 use convoke_runtime::emf::{Emf, METRICS_MAX, NAMESPACE};
 use convoke_runtime::observe::Observer;
 use convoke_tests::template::{Resource, Template, names_in};
 use serde_json::{Value, json};
 
 const INSTALLATION: &str = "mine";
-/// Each way in which a job ends.
-const REASONS: [StopReason; 12] = [
-    StopReason::Completed,
-    StopReason::BudgetExhausted,
-    StopReason::Deadline,
-    StopReason::NoConsensus,
-    StopReason::GuardrailFailed,
-    StopReason::Rejected,
-    StopReason::Cancelled,
-    StopReason::ModelUnavailable,
-    StopReason::ToolFailed,
-    StopReason::LoopDetected,
-    StopReason::InvalidDefinition,
-    StopReason::Internal,
-];
 
 /// What the services measure by themselves: namespace, dimension, type of the resource that it names, metrics.
 const OF_SERVICES: [(&str, &str, &str, &[&str]); 4] = [
@@ -70,7 +55,7 @@ fn written() -> BTreeSet<Metric> {
         &EventKind::StepCompleted { step: "a".to_owned(), attempt: 1 },
         &EventKind::StepFailed { step: "b".to_owned(), attempt: 1 },
     ]);
-    for stop_reason in REASONS {
+    for stop_reason in STOP_REASONS {
         emf.happened(&[&EventKind::Ended { status: stop_reason.status(), stop_reason }]);
     }
     for status in [200, 500] {

@@ -1,7 +1,7 @@
 //! What an option may be completed to, while somebody types.
 
-use convoke_chat::command::{COMMANDS, Kind};
-use convoke_chat::command::{JobName, STATES, Spec, Verb};
+use convoke_api::schema::JOB_STATUSES;
+use convoke_chat::command::{COMMANDS, JobName, Kind, Spec, Verb};
 use convoke_chat::reply::Choice;
 use convoke_chat::words;
 use convoke_domain::status::JobStatus;
@@ -50,7 +50,7 @@ impl Desk {
             Kind::Flow => same(Self::flows()),
             Kind::When => same(&TIMES),
             Kind::Zone => same(&ZONES),
-            Kind::Status => STATES.iter().map(|status| choice(words::state(*status), status.as_str())).collect(),
+            Kind::Status => JOB_STATUSES.iter().map(|status| choice(words::state(*status), status.as_str())).collect(),
             Kind::Job => self.jobs_offered(caller, spec).await,
             Kind::Schedule => self.schedules_offered(caller).await,
             Kind::Prompt | Kind::Money | Kind::Input | Kind::File | Kind::Code | Kind::Path => Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use convoke_api::schema::JOB_STATUSES;
 use convoke_domain::money::MicroUsd;
 use convoke_domain::status::JobStatus;
 use serde_json::Value as Json;
@@ -83,8 +84,8 @@ impl Values {
     fn status(&mut self) -> Result<Option<JobStatus>, Misread> {
         let Some(text) = self.text("status") else { return Ok(None) };
         let asked = text.to_lowercase().replace([' ', '-'], "_");
-        let status = STATES.into_iter().find(|status| status.as_str() == asked);
-        status.map(Some).ok_or_else(|| self.wrong("status", &text, &words::write_state(&STATES)))
+        let status = JOB_STATUSES.into_iter().find(|status| status.as_str() == asked);
+        status.map(Some).ok_or_else(|| self.wrong("status", &text, &words::write_state(&JOB_STATUSES)))
     }
 
     /// What else a flow takes: JSON where it is some, else a text.
@@ -139,16 +140,6 @@ fn is_input(name: &str) -> bool {
     !matches!(name, "" | "prompt" | "files")
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
-
-/// States that a list can be asked for.
-pub const STATES: [JobStatus; 6] = [
-    JobStatus::Queued,
-    JobStatus::Working,
-    JobStatus::AwaitingReview,
-    JobStatus::Completed,
-    JobStatus::Failed,
-    JobStatus::Cancelled,
-];
 
 /// What is asked for by these values.
 pub(super) fn command(spec: &'static Spec, given: Vec<Given>) -> Result<Command, Misread> {

@@ -19,7 +19,7 @@ use convoke_domain::ids::JobId;
 use convoke_domain::money::MicroUsd;
 use convoke_domain::status::JobStatus;
 
-pub use given::{Given, STATES, Value, from_options};
+pub use given::{Given, Value, from_options};
 pub use register::{FOLLOW_UP_MENU, discord_commands, telegram_commands};
 pub use table::{COMMANDS, FLOW_CHARS_MAX, Kind, Opt, PROMPT_CHARS_MAX, Place, Spec, Verb};
 pub use telegram::{Hearing, parse, payload_of_start};

@@ -1,8 +1,8 @@
 //! What the platforms are told about the commands, so that they offer them. Sent by the command line, never at a start.
 
+use convoke_api::schema::JOB_STATUSES;
 use serde_json::{Value, json};
 
-use super::given::STATES;
 use super::table::{FLOW_CHARS_MAX, PROMPT_CHARS_MAX};
 use super::{COMMANDS, Kind, Opt, Spec};
 use crate::words;
@@ -61,7 +61,7 @@ fn option(option: &Opt) -> Value {
         Kind::Job | Kind::Schedule | Kind::When | Kind::Zone => value["autocomplete"] = true.into(),
         Kind::Prompt => value["max_length"] = PROMPT_CHARS_MAX.into(),
         Kind::Status => {
-            let choices = STATES.map(|status| json!({"name": words::state(status), "value": status.as_str()}));
+            let choices = JOB_STATUSES.map(|status| json!({"name": words::state(status), "value": status.as_str()}));
             value["choices"] = choices.to_vec().into();
         }
         Kind::Money | Kind::Input | Kind::File | Kind::Code | Kind::Path => {}
