@@ -11,7 +11,7 @@ use convoke_app::model::{
     Usage,
 };
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PortError, PresignedUrl, Requester, WhoMay};
+use convoke_app::ports::{BlobKey, Blobs, Env, PortError, PresignedUrl, Requester, WhoMay};
 use convoke_app::work::Until;
 use convoke_chat::button::{Action, Ask, Press};
 use convoke_chat::command::{Attached, Hearing, parse};
@@ -22,7 +22,7 @@ use convoke_desk::{Attachments, Caller, Desk, Front};
 use convoke_domain::chat::{Bot, ChatId};
 use convoke_domain::ids::{JobId, JobKey, TenantId};
 use convoke_domain::money::{MicroUsd, Price};
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, Lane, ports};
 use serde_json::{Value, json};
 
 /// 2026-11-21 15:00 UTC.
@@ -165,28 +165,8 @@ impl Talk {
             capable: true,
             price: Some(price),
         };
-        let ports = Ports {
-            groups: Arc::new(table.clone()),
-            steps: Arc::new(table.clone()),
-            jobs: Arc::new(table.clone()),
-            sweeps: Arc::new(table.clone()),
-            keys: Arc::new(table.clone()),
-            schedules: Arc::new(table.clone()),
-            events: Arc::new(table.clone()),
-            webhooks: Arc::new(table.clone()),
-            reviews: Arc::new(table.clone()),
-            deliveries: Arc::new(table.clone()),
-            links: Arc::new(table.clone()),
-            inbox: Arc::new(table.clone()),
-            rooms: Arc::new(table),
-            bells: Arc::new(queue.clone()),
-            delivery_bells: Arc::new(queue.clone()),
-            outbound: Arc::new(FakeOutbound::default()),
-            chat_hosts: ChatHosts::default(),
-            blobs: Arc::new(Hosted { inner: FakeBlobs::new(env.clone(), faults), origin }),
-            models: Arc::new(One(Arc::new(Writer(profile)))),
-            env: Arc::new(env.clone()),
-        };
+        let blobs = Arc::new(Hosted { inner: FakeBlobs::new(env.clone(), faults), origin });
+        let ports = Ports { blobs, ..ports(&table, &queue, One(Arc::new(Writer(profile))), &env) };
         let platform = Platform::new(ports, Limits::default(), convoke_tools::compiler());
         let desk = Desk::new(platform.clone(), Arc::new(Echo));
         Self { env, queue, platform, desk, bot, updates: 100, last: None, question: None, said: String::new() }

@@ -10,7 +10,7 @@ use convoke_app::model::{
     ChatModel, DeltaSink, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
 };
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{Bell, Bells, ChatHosts, Env, EventKind, Events, Ring, Target, Wanted};
+use convoke_app::ports::{Bell, Bells, Env, EventKind, Events, Ring, Target, Wanted};
 use convoke_app::script::Script;
 use convoke_domain::decide::{View, ready_slots};
 use convoke_domain::delivery::Delivery;
@@ -21,7 +21,7 @@ use convoke_tests::embedded::EmbeddedTable;
 use convoke_tests::engine::meter::Meter;
 use convoke_tests::engine::shapes::{Shape, Simple};
 use convoke_tests::engine::submission;
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, Fault, Faults, Lane};
+use convoke_tests::fakes::{FakeEnv, FakeOutbound, FakeQueue, Fault, Faults, Lane, ports};
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -88,29 +88,8 @@ impl Rig {
         let queue = FakeQueue::new(env.clone(), faults);
         let outbound = FakeOutbound::default();
         let model = Arc::new(Touchy::default());
-        let table = Arc::new(embedded.table.clone());
-        let ports = Ports {
-            groups: Arc::clone(&table) as _,
-            steps: Arc::clone(&table) as _,
-            jobs: Arc::clone(&table) as _,
-            sweeps: Arc::clone(&table) as _,
-            keys: Arc::clone(&table) as _,
-            schedules: Arc::clone(&table) as _,
-            events: Arc::clone(&table) as _,
-            webhooks: Arc::clone(&table) as _,
-            deliveries: Arc::clone(&table) as _,
-            links: Arc::clone(&table) as _,
-            inbox: Arc::clone(&table) as _,
-            rooms: Arc::clone(&table) as _,
-            reviews: table,
-            bells: Arc::new(queue.clone()),
-            delivery_bells: Arc::new(queue.clone()),
-            outbound: Arc::new(outbound.clone()),
-            chat_hosts: ChatHosts::default(),
-            blobs: Arc::new(FakeBlobs::new(env.clone(), Faults::default())),
-            models: Arc::new(One(Arc::clone(&model))),
-            env: Arc::new(env.clone()),
-        };
+        let models = One(Arc::clone(&model));
+        let ports = Ports { outbound: Arc::new(outbound.clone()), ..ports(&embedded.table, &queue, models, &env) };
         let compile = Arc::new(move |_: &Value, _: &Value, _| Ok(Box::new(Simple::new(shape)) as _));
         let platform = Platform::new(ports, Limits::default(), compile);
         Self { embedded, env, queue, outbound, platform, shape, model }

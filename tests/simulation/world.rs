@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use convoke_app::platform::{Compile, Limits, Platform, Ports};
-use convoke_app::ports::{ChatHosts, Env};
+use convoke_app::ports::Env;
 use convoke_app::work::Until;
 use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobId, JobKey};
 use convoke_tests::engine::meter::OneModel;
 use convoke_tests::engine::shapes::{Shape, Simple};
-use convoke_tests::fakes::{Dice, FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
+use convoke_tests::fakes::{Dice, FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, Lane, ports};
 use serde_json::Value;
 
 use crate::checks::Watch;
@@ -117,28 +117,10 @@ impl World {
 
     /// A process that has just started: it remembers nothing.
     fn machine(&self, machine: usize) -> Platform {
-        let ports = Ports {
-            groups: Arc::new(self.table.clone()),
-            steps: Arc::new(self.table.clone()),
-            jobs: Arc::new(self.table.clone()),
-            sweeps: Arc::new(self.table.clone()),
-            keys: Arc::new(self.table.clone()),
-            schedules: Arc::new(self.table.clone()),
-            events: Arc::new(self.table.clone()),
-            webhooks: Arc::new(self.table.clone()),
-            reviews: Arc::new(self.table.clone()),
-            deliveries: Arc::new(self.table.clone()),
-            links: Arc::new(self.table.clone()),
-            inbox: Arc::new(self.table.clone()),
-            rooms: Arc::new(self.table.clone()),
-            bells: Arc::new(self.queue.clone()),
-            delivery_bells: Arc::new(self.queue.clone()),
-            outbound: Arc::new(FakeOutbound::default()),
-            chat_hosts: ChatHosts::default(),
-            blobs: Arc::new(self.blobs.clone()),
-            models: Arc::new(OneModel(self.model.clone())),
-            env: Arc::new(self.env.ahead(self.plan.ahead_ms[machine])),
-        };
+        let env = self.env.ahead(self.plan.ahead_ms[machine]);
+        let blobs = Arc::new(self.blobs.clone());
+        let models = OneModel(self.model.clone());
+        let ports = Ports { blobs, ..ports(&self.table, &self.queue, models, &env) };
         let limits = Limits { in_place_max: Duration::from_millis(self.plan.in_place_ms), ..Limits::default() };
         Platform::new(ports, limits, Arc::clone(&self.compile))
     }

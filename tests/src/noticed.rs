@@ -7,8 +7,7 @@ use convoke_domain::chat::PersonId;
 use serde_json::{Value, json};
 
 /// What somebody, or some model, may write to call people, hide things, or break out of what it stands in.
-pub const HOSTILE: &str =
-    "@everyone </b><script>&amp; <a href=\"tg://user?id=1\">x</a> **bold** `code` \u{202e}txt.exe\u{0} ```\n# big";
+pub const HOSTILE: &str = "@everyone <@42> </b><script>&amp; <a href=\"tg://user?id=1\">x</a> **bold** `code` [x](https://evil.example) \u{202e}txt.exe\u{0} ```\n# big";
 /// The token of all buttons here.
 pub const BUTTON: &str = "Ab3_-fGh1JkLmNoPqRsT";
 

@@ -18,9 +18,7 @@ use convoke_domain::money::{Cost, MicroUsd};
 use convoke_tests::engine::meter::Meter;
 use convoke_tests::engine::shapes::{Shape, Simple};
 use convoke_tests::engine::submission;
-use convoke_tests::fakes::{
-    Call, CallKind, FakeBlobs, FakeChats, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane,
-};
+use convoke_tests::fakes::{Call, CallKind, FakeChats, FakeEnv, FakeQueue, FakeTable, Faults, Lane, ports};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -65,28 +63,8 @@ impl World {
             Bot::Discord => ChatHosts { discord: host, telegram: None },
             Bot::Telegram => ChatHosts { discord: None, telegram: host },
         };
-        let ports = Ports {
-            groups: Arc::new(table.clone()),
-            steps: Arc::new(table.clone()),
-            jobs: Arc::new(table.clone()),
-            sweeps: Arc::new(table.clone()),
-            keys: Arc::new(table.clone()),
-            schedules: Arc::new(table.clone()),
-            events: Arc::new(table.clone()),
-            webhooks: Arc::new(table.clone()),
-            reviews: Arc::new(table.clone()),
-            deliveries: Arc::new(table.clone()),
-            links: Arc::new(table.clone()),
-            inbox: Arc::new(table.clone()),
-            rooms: Arc::new(table.clone()),
-            bells: Arc::new(queue.clone()),
-            delivery_bells: Arc::new(queue.clone()),
-            outbound: Arc::new(FakeOutbound::default()),
-            chat_hosts,
-            blobs: Arc::new(FakeBlobs::new(env.clone(), Faults::default())),
-            models: Arc::new(One(Arc::new(Meter::default()))),
-            env: Arc::new(env.clone()),
-        };
+        let models = One(Arc::new(Meter::default()));
+        let ports = Ports { chat_hosts, ..ports(&table, &queue, models, &env) };
         let compile = Arc::new(move |_: &Value, _: &Value, _| Ok(Box::new(Simple::new(shape)) as _));
         let platform = Platform::new(ports, Limits::default(), compile);
         Self { env, table, queue, chats, platform, shape, ticked_ms: NOW_MS }

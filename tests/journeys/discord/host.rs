@@ -1,20 +1,18 @@
 //! What goes out by itself: cards, reviews, ends; and what becomes of it where Discord refuses.
 
-use convoke_api::job::JobView;
-use convoke_app::ports::{Attachment, CardNotice, ChatError, ChatHost, EndNotice, Form, Notice, Requester};
+use convoke_app::ports::{ChatError, ChatHost, Form, Notice};
 use convoke_discord::host::DiscordHost;
 use convoke_discord::rest::Rest;
 use convoke_discord::settings::Settings;
 use convoke_domain::chat::{ChatId, MessageRef, PersonId};
 use convoke_tests::discord::{Call, DiscordServer, Fault};
-use serde_json::{Value, json};
+use convoke_tests::noticed::{self, HOSTILE};
+use serde_json::json;
 
 use crate::told;
 
 const CHANNEL: ChatId = ChatId::Discord(6);
-const TOKEN: &str = "Ab3_-fGh1JkLmNoPqRsT";
-/// What somebody, or some model, may write to call people, hide things, or break out of what it stands in.
-const HOSTILE: &str = "@everyone <@42> **bold** `code` [x](https://evil.example) \u{202e}txt.exe ```\n# big";
+const ADA: PersonId = PersonId::Discord(42);
 
 pub fn settings(server: &DiscordServer) -> Settings {
     let strings = server.settings().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -25,43 +23,12 @@ fn host(server: &DiscordServer) -> DiscordHost {
     DiscordHost::new(Rest::new(&settings(server)).expect("a client"))
 }
 
-fn job(title: &str, more: &Value) -> JobView {
-    let mut job = json!({
-        "id": "01KAJ0X5T3ZQ4V8N2M6R7W9YBC", "status": "working", "ending": false, "flow": "software", "title": title,
-        "model": "openai/gpt-4.1", "created_at": "2026-11-21T15:00:00.000Z", "updated_at": "2026-11-21T15:02:00.000Z",
-        "deadline_at": "2026-11-21T16:00:00.000Z", "budget": {"usd": "1.00", "tokens": 500_000},
-        "cost": {"usd": "0.1234", "tokens": 40_000},
-        "progress": {"nodes_total": 2, "nodes_done": 1, "steps_running": 1, "nodes": [
-            {"id": "design", "state": "completed", "round": 2}, {"id": "build", "state": "running"}
-        ]},
-        "links": {"self": "", "steps": "", "events": "", "result": "", "artifacts": "", "archive": "", "cancel": "", "retry": ""}
-    });
-    job.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
-    serde_json::from_value(job).expect("a job")
-}
-
-fn ada() -> Requester {
-    Requester { person: PersonId::Discord(42), name: "Ada".into() }
-}
-
 fn card(title: &str) -> Notice {
-    let job = job(title, &json!({}));
-    Notice::Card(CardNotice { job, token: TOKEN.into(), requester: Some(ada()), now_ms: 1_795_273_325_000 })
+    noticed::card(title, ADA)
 }
 
 fn end(summary: &str) -> Notice {
-    let over = json!({"status": "completed", "stop_reason": "completed", "ended_at": "2026-11-21T15:03:20.000Z"});
-    let bytes = "# What was made\n".into();
-    let files = vec![Attachment { name: "REPORT.md".into(), media_type: "text/markdown".into(), bytes }];
-    Notice::End(EndNotice {
-        job: job("A todo API", &over),
-        token: TOKEN.into(),
-        requester: Some(ada()),
-        summary: Some(summary.to_owned()),
-        artifacts: Vec::new(),
-        artifacts_total: 0,
-        files,
-    })
+    noticed::end(summary, ADA)
 }
 
 async fn post(host: &DiscordHost, notice: &Notice) -> Result<(MessageRef, Option<ChatId>), ChatError> {

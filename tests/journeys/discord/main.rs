@@ -12,9 +12,8 @@ mod told;
 use std::sync::Arc;
 
 use convoke_app::model::{ChatModel, ModelNameError, Models};
-use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::ChatHosts;
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults};
+use convoke_app::platform::{Limits, Platform};
+use convoke_tests::fakes::{FakeEnv, FakeQueue, FakeTable, Faults, ports};
 
 /// When the world begins: 2026-11-21.
 const NOW_MS: u64 = 1_795_219_200_000;
@@ -37,27 +36,5 @@ fn platform() -> Platform {
     let env = FakeEnv::new(NOW_MS, 7);
     let faults = Faults::default();
     let (table, queue) = (FakeTable::new(faults.clone()), FakeQueue::new(env.clone(), faults.clone()));
-    let ports = Ports {
-        groups: Arc::new(table.clone()),
-        steps: Arc::new(table.clone()),
-        jobs: Arc::new(table.clone()),
-        sweeps: Arc::new(table.clone()),
-        keys: Arc::new(table.clone()),
-        schedules: Arc::new(table.clone()),
-        events: Arc::new(table.clone()),
-        webhooks: Arc::new(table.clone()),
-        reviews: Arc::new(table.clone()),
-        deliveries: Arc::new(table.clone()),
-        links: Arc::new(table.clone()),
-        inbox: Arc::new(table.clone()),
-        rooms: Arc::new(table),
-        bells: Arc::new(queue.clone()),
-        delivery_bells: Arc::new(queue),
-        outbound: Arc::new(FakeOutbound::default()),
-        chat_hosts: ChatHosts::default(),
-        blobs: Arc::new(FakeBlobs::new(env.clone(), faults)),
-        models: Arc::new(NoModels),
-        env: Arc::new(env),
-    };
-    Platform::new(ports, Limits::default(), convoke_tools::compiler())
+    Platform::new(ports(&table, &queue, NoModels, &env), Limits::default(), convoke_tools::compiler())
 }

@@ -12,14 +12,14 @@ use convoke_api::openapi::{Route, routes};
 use convoke_app::chat::Redeemed;
 use convoke_app::model::{ChatModel, ModelNameError, Models};
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{BlobKey, Blobs, ChatHosts, Env, PresignedUrl, Requester, WhoMay};
+use convoke_app::ports::{BlobKey, Blobs, Env, PresignedUrl, Requester, WhoMay};
 use convoke_app::read::Sleeper;
 use convoke_app::work::Until;
 use convoke_domain::chat::{PersonId, RealmId};
 use convoke_domain::ids::{JobKey, TenantId};
 use convoke_runtime::http::StreamingHost;
 use convoke_tests::engine::meter::Meter;
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
+use convoke_tests::fakes::{self, FakeBlobs, FakeEnv, FakeOutbound, FakeQueue, FakeTable, Faults, Lane};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -132,28 +132,9 @@ impl Api {
         let queue = FakeQueue::new(env.clone(), faults.clone());
         let blobs = FakeBlobs::new(env.clone(), faults);
         let outbound = FakeOutbound::default();
-        let ports = Ports {
-            groups: Arc::new(table.clone()),
-            steps: Arc::new(table.clone()),
-            jobs: Arc::new(table.clone()),
-            sweeps: Arc::new(table.clone()),
-            keys: Arc::new(table.clone()),
-            schedules: Arc::new(table.clone()),
-            events: Arc::new(table.clone()),
-            webhooks: Arc::new(table.clone()),
-            reviews: Arc::new(table.clone()),
-            deliveries: Arc::new(table.clone()),
-            links: Arc::new(table.clone()),
-            inbox: Arc::new(table.clone()),
-            rooms: Arc::new(table.clone()),
-            bells: Arc::new(queue.clone()),
-            delivery_bells: Arc::new(queue.clone()),
-            outbound: Arc::new(outbound.clone()),
-            chat_hosts: ChatHosts::default(),
-            blobs: Arc::new(blobs.clone()),
-            models: Arc::new(TwoModels(Arc::default())),
-            env: Arc::new(env.clone()),
-        };
+        let (blobs_of, outbound_of) = (Arc::new(blobs.clone()), Arc::new(outbound.clone()));
+        let models = TwoModels(Arc::default());
+        let ports = Ports { blobs: blobs_of, outbound: outbound_of, ..fakes::ports(&table, &queue, models, &env) };
         let platform = Platform::new(ports, Limits::default(), convoke_tools::compiler());
         let sleeper = Arc::new(Winder { env: env.clone(), waited_ns: AtomicU64::new(0) });
         let (key, other_key) = (new_key(&platform, "acme").await, new_key(&platform, "globex").await);
