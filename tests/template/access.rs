@@ -145,6 +145,25 @@ fn no_function_touches_the_keys_of_callers_but_to_look_one_up() {
 }
 
 #[test]
+fn whoever_submits_may_look_whose_the_chats_are_that_a_job_tells() {
+    let template = Template::read();
+    let of_roles = statements(&template);
+    let submits = |one: &&Statement| {
+        one.actions().contains(&"sqs:SendMessage".to_owned()) && names_in(&one.value["Resource"]).contains("Steps")
+    };
+    let submitters: BTreeSet<&str> = of_roles.iter().filter(submits).map(|one| one.role.as_str()).collect();
+    assert_eq!(submitters.len(), 6, "the API, what schedules run in, and the bots: {submitters:?}");
+    for role in submitters {
+        let may = |action: &str| -> BTreeSet<String> {
+            let own = of_roles.iter().filter(|one| one.role == role && one.actions().iter().any(|own| own == action));
+            own.flat_map(Statement::partitions).collect()
+        };
+        assert!(may("dynamodb:GetItem").contains("LNK#*"), "{role}: `LNK#` says whose a chat is");
+        assert!(may("dynamodb:BatchGetItem").contains("BOT#*"), "{role}: `BOT#` says whether its bot may speak");
+    }
+}
+
+#[test]
 fn who_only_looks_writes_nothing() {
     let template = Template::read();
     let allowed = allowed(&template, "Status");
