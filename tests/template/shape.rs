@@ -1,9 +1,12 @@
 //! Queues, table, functions: numbers that depend on each other, and what the code expects to find.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{KeySchemaElement, Projection};
+use convoke_app::platform::Limits;
 use convoke_aws::{TTL_ATTRIBUTE, table_definition};
+use convoke_domain::review::TIME_MAX_MS;
 use serde_json::{Value, json};
 
 use convoke_tests::template::{Resource, Template, names_in};
@@ -200,4 +203,18 @@ fn the_bucket_is_private_and_lets_go_of_what_nobody_needs() {
     assert!(uploads["ExpirationInDays"].as_u64().is_some_and(|days| days >= 1), "{uploads}");
     let denied = template.resource("BucketPolicy").property("PolicyDocument/Statement").clone();
     assert_eq!(denied[0]["Condition"], json!({"Bool": {"aws:SecureTransport": "false"}}));
+}
+
+#[test]
+fn no_job_loses_its_files_while_it_waits_for_a_person() {
+    let template = Template::read();
+    let parameter = template.at("/Parameters/FilesExpireDays");
+    let pattern = parameter["AllowedPattern"].as_str().expect("a pattern");
+    let schema = json!({"type": "string", "pattern": format!("^{pattern}$")});
+    let may = |days: u64| jsonschema::is_valid(&schema, &json!(days.to_string()));
+    let longest = Limits::default().deadline_max + Duration::from_millis(TIME_MAX_MS);
+    let least = longest.as_secs() / 86_400 + 1;
+    let allowed: Vec<u64> = (0..=1_200).filter(|days| may(*days)).collect();
+    assert_eq!(allowed, std::iter::once(0).chain(least..=1_200).collect::<Vec<_>>());
+    assert_eq!(parameter["Default"], "0", "by default they stay");
 }
