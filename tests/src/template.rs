@@ -100,6 +100,11 @@ fn names_of(key: &str, value: &Value) -> BTreeSet<String> {
         ("Ref", Value::String(name)) => vec![name.clone()],
         ("Fn::GetAtt", Value::String(place)) => vec![place.split('.').next().unwrap_or_default().to_owned()],
         ("Fn::Sub", Value::String(text)) => placeholders(text),
+        ("Fn::Sub", Value::Array(list)) => {
+            let [Value::String(text), Value::Object(own)] = list.as_slice() else { return names_in(value) };
+            let of_text = placeholders(text).into_iter().filter(|name| !own.contains_key(name));
+            of_text.chain(own.values().flat_map(names_in)).collect()
+        }
         _ => return names_in(value),
     };
     own.into_iter().filter(|name| !name.starts_with("AWS::")).collect()
@@ -185,11 +190,11 @@ mod tests {
     fn tags_are_read_as_the_functions_that_they_stand_for() {
         let template = Template::parse(
             "Resources:\n  A:\n    Type: T\n    Properties:\n      Name: !If [Is, !Ref P, !Sub \"${B.Arn}/*\"]\n      \
-             Many: [!GetAtt C.Arn, 1, true]\n      Note: !Ref AWS::NoValue\n",
+             Many: [!GetAtt C.Arn, 1, true]\n      Note: !Ref AWS::NoValue\n      Text: !Sub ['${D}${Own}', {Own: !Ref E}]\n",
         );
         let a = template.resource("A");
         assert_eq!(a.property("Name"), &json!({"Fn::If": ["Is", {"Ref": "P"}, {"Fn::Sub": "${B.Arn}/*"}]}));
         assert_eq!(a.property("Many"), &json!([{"Fn::GetAtt": "C.Arn"}, 1, true]));
-        assert_eq!(names_in(a.whole()), BTreeSet::from(["B".to_owned(), "C".to_owned(), "P".to_owned()]));
+        assert_eq!(names_in(a.whole()), BTreeSet::from(["B", "C", "D", "E", "P"].map(str::to_owned)));
     }
 }

@@ -15,6 +15,8 @@ use convoke_tests::template::{Resource, Template, names_in};
 use serde_json::{Value, json};
 
 const INSTALLATION: &str = "mine";
+/// Functions that there are only where their platform is set up.
+const BOTS: [&str; 2] = ["Discord", "Telegram"];
 
 /// What the services measure by themselves: namespace, dimension, type of the resource that it names, metrics.
 const OF_SERVICES: [(&str, &str, &str, &[&str]); 4] = [
@@ -123,8 +125,58 @@ fn every_alarm_watches_a_metric_that_there_is_and_tells_the_topic() {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm.property(actions), &json!([{"Ref": "AlarmTopicArn"}]), "{}", alarm.name);
         }
-        let wanted = if namespace == NAMESPACE { "HasMetricAlarms" } else { "HasAlarms" };
+        let of_a_bot = names_in(alarm.property("Dimensions")).into_iter().find(|name| BOTS.contains(&name.as_str()));
+        let wanted = match of_a_bot {
+            Some(bot) => format!("Has{bot}Alarms"),
+            None if namespace == NAMESPACE => "HasMetricAlarms".to_owned(),
+            None => "HasAlarms".to_owned(),
+        };
         assert_eq!(alarm.whole()["Condition"], wanted, "{}", alarm.name);
+        let both = template.at(&format!("/Conditions/{wanted}")).to_string();
+        assert!(wanted == "HasAlarms" || both.contains(r#"{"Condition":"HasAlarms"}"#), "{wanted}: {both}");
+    }
+}
+
+#[test]
+fn people_are_told_that_what_they_speak_to_fails() {
+    let template = Template::read();
+    let alarms = template.of("AWS::CloudWatch::Alarm");
+    let errors = alarms.iter().filter(|alarm| alarm.property("MetricName") == "Errors");
+    let watched: BTreeSet<&str> = errors.map(|alarm| template.target(alarm.property("Dimensions")).name).collect();
+    assert_eq!(watched, ["Clock", "Step"].into_iter().chain(BOTS).collect());
+}
+
+/// The dashboard with these bots.
+fn dashboard(template: &Template, bots: &[&str]) -> Value {
+    let dashboard = template.resource("Overview");
+    let mut text = dashboard.property("DashboardBody/Fn::Sub/0").as_str().expect("a text").to_owned();
+    for (name, value) in dashboard.property("DashboardBody/Fn::Sub/1").as_object().expect("values") {
+        let [condition, there, gone] = value["Fn::If"].as_array().expect("a choice").as_slice() else {
+            panic!("{value}")
+        };
+        let is_there = bots.iter().any(|bot| *condition == format!("Has{bot}"));
+        let value = if is_there { &there["Fn::Sub"] } else { gone };
+        text = text.replace(&format!("${{{name}}}"), value.as_str().expect("a text"));
+    }
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn the_dashboard_shows_every_function_that_there_is() {
+    let template = Template::read();
+    for bots in [&[][..], &BOTS[..1], &BOTS[1..], &BOTS] {
+        let others = template.functions().into_iter().filter(|function| function.whole().get("Condition").is_none());
+        let functions: BTreeSet<String> =
+            others.map(|function| function.name).chain(bots.iter().copied()).map(|name| format!("${{{name}}}")).collect();
+        let body = dashboard(&template, bots);
+        for title in ["Errors of functions", "Throttles of functions"] {
+            let mut widgets = body["widgets"].as_array().expect("widgets").iter();
+            let widget = widgets.find(|widget| widget["properties"]["title"] == title).expect(title);
+            let metrics = widget["properties"]["metrics"].as_array().expect("metrics").iter();
+            let shown: BTreeSet<String> =
+                metrics.map(|metric| metric[3].as_str().expect("a name").to_owned()).collect();
+            assert_eq!(shown, functions, "{title} with {bots:?}");
+        }
     }
 }
 
@@ -132,9 +184,7 @@ fn every_alarm_watches_a_metric_that_there_is_and_tells_the_topic() {
 fn the_dashboard_shows_metrics_that_there_are_and_all_of_our_own() {
     let template = Template::read();
     let written = written();
-    let dashboard = template.resource("Overview");
-    let text = dashboard.property("DashboardBody/Fn::Sub").as_str().expect("a text");
-    let body: Value = serde_json::from_str(text).expect("JSON");
+    let body = dashboard(&template, &BOTS);
     let widgets = body["widgets"].as_array().expect("widgets");
     let metrics = |widget: &Value| widget["properties"]["metrics"].as_array().expect("metrics").clone();
     let mut shown = BTreeSet::new();

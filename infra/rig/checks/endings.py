@@ -86,7 +86,7 @@ def update(rig: Rig, packaged, parameters: dict[str, str]):
     check(rig.resources.items() <= after.items(), "an update replaces nothing")
     added = sorted(after.keys() - rig.resources.keys())
     alarms = [name for name in added if name.endswith("Alarm")]
-    check(len(alarms) == 13 and len(added) == 14, "and adds what it names: alarms, and the metric of one", added)
+    check(len(alarms) == 15 and len(added) == 16, "and adds what it names: alarms, and the metric of one", added)
     job = rig.api.submit(ARTICLE, "updated tea")
     check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
     check(rig.api.ended(job)["status"] == "completed", "and work")
