@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use convoke_tests::template::{Resource, Template, names_in};
 
@@ -122,7 +122,7 @@ fn no_function_touches_the_keys_of_callers_but_to_look_one_up() {
             ["KEY#*"] => assert_eq!(actions, ["dynamodb:GetItem"], "{place}"),
             // Whoever comes from a chat has no tenant yet, so one transaction writes a link, its code and the tenant's list.
             ["T#*", "LNK#*", "COD#*", "TOK#*", "UPD#*"] => assert!(is_of_a_bot(&statement), "{place}"),
-            ["LNK#*", "T#*"] => {
+            ["LNK#*", "T#*"] | ["T#*", "LNK#*", "COD#*"] => {
                 let condition = &statement.value["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"];
                 assert_eq!(condition[0], "T#*#*", "{place}: of tenants what stands in their own partition alone");
             }
@@ -210,12 +210,15 @@ fn nobody_lists_or_deletes_what_is_kept_but_schedules_webhooks_and_links() {
         for action in statement.actions() {
             let place = format!("{}/{}", statement.role, statement.sid);
             let may_delete = action == "sqs:DeleteMessage"
-                || statement.role == "ControlRole" && statement.sid == "SchedulesAndWebhooks"
-                || is_of_a_bot(&statement) && statement.sid == "JobsAndChats"
+                || statement.role == "ControlRole" && statement.sid == "SchedulesWebhooksAndLinks"
+                || is_of_a_bot(&statement) && statement.sid == "SchedulesAndLinks"
                 || statement.role == "ClockRole" && statement.sid == "Waited"
-                || statement.role == "ControlRole" && statement.sid == "Unlink"
                 || statement.role == "DeliverRole" && statement.sid == "MovedLinks";
             assert!(may_delete || !action.contains("Delete"), "{place}: {action}");
+            if action == "dynamodb:DeleteItem" {
+                let but = &statement.value["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"];
+                assert_eq!(*but, json!(["T#*#*"]), "{place}: of tenants what stands in their own partition, no job");
+            }
             assert!(action != "s3:ListBucket" || statement.sid == "MissingUploads", "{place}: {action}");
             assert!(action != "dynamodb:Scan", "{place}: {action}");
         }
