@@ -6,6 +6,7 @@ use std::io::{BufRead, IsTerminal};
 use convoke_api::job::JobView;
 use convoke_api::review::{DecisionRequest, ReviewList, ReviewState, ReviewView};
 use convoke_domain::review::Decision;
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::api::Api;
@@ -93,37 +94,32 @@ impl Asker {
         if self.open.as_ref().is_some_and(|asked| open.iter().all(|review| review.id != asked.id)) {
             self.open = None;
         }
+        let can_type = progress.is_watched() && std::io::stdin().is_terminal();
         for review in &open {
             if self.told.insert(review.id.clone()) {
-                self.tell(job, review, progress);
+                tell(review, progress);
+                if !can_type {
+                    progress.line(&format!("    {}", command(job.id.as_str(), review)));
+                }
             }
         }
-        if self.open.is_none() && self.typed.is_some() {
-            self.open = open.first().map(|review| (*review).clone());
+        if let (None, Some(review)) = (&self.open, open.first())
+            && can_type
+        {
+            self.ask(review, progress);
         }
     }
 
-    fn tell(&mut self, job: &JobView, review: &ReviewView, progress: &Progress) {
-        for line in review.question.lines() {
-            progress.line(&format!("    {line}"));
-        }
-        for shown in &review.shows {
-            progress.line(&format!("    -- {} --", shown.name));
-            for line in shown.text.lines() {
-                progress.line(&format!("    {line}"));
-            }
-            if shown.truncated {
-                progress.line(&format!("    [... of {} bytes]", shown.bytes));
-            }
-        }
-        if progress.is_watched() && std::io::stdin().is_terminal() {
-            progress.line("    approve, changes or reject? With a comment: changes: shorter, please");
-            self.typed.get_or_insert_with(lines);
-        } else {
-            progress.line(&format!("    {}", command(job.id.as_str(), review)));
-        }
+    /// Asks about a review that was told of. What was typed before decides nothing: whoever typed it hadn't seen this.
+    fn ask(&mut self, review: &ReviewView, progress: &Progress) {
+        // Where it can't be dropped, it is read below as far as it has come.
+        let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
+        let typed = self.typed.get_or_insert_with(lines);
+        while typed.try_recv().is_ok() {}
+        let id = &review.id;
+        progress.line(&format!("    {id}: approve, changes or reject? With a comment: changes: shorter, please"));
+        self.open = Some(review.clone());
     }
-
     /// Waits for a line; for ever where nobody is asked.
     pub async fn line(&mut self) -> String {
         if self.open.is_some()
@@ -145,6 +141,22 @@ impl Asker {
         match post(api, (job, &review.id), decision, comment).await {
             Ok(_) => self.open = None,
             Err(failure) => progress.line(&format!("    {failure}")),
+        }
+    }
+}
+
+/// What is asked, and what it is asked about.
+fn tell(review: &ReviewView, progress: &Progress) {
+    for line in review.question.lines() {
+        progress.line(&format!("    {line}"));
+    }
+    for shown in &review.shows {
+        progress.line(&format!("    -- {} --", shown.name));
+        for line in shown.text.lines() {
+            progress.line(&format!("    {line}"));
+        }
+        if shown.truncated {
+            progress.line(&format!("    [... of {} bytes]", shown.bytes));
         }
     }
 }
