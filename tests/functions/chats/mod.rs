@@ -2,6 +2,7 @@
 
 mod faults;
 mod inbound;
+mod moves;
 mod reviews;
 mod rig;
 mod scale;

@@ -14,7 +14,7 @@ use super::rig::{World, chat, ids};
 const MINUTE_MS: u64 = 60_000;
 
 /// A job in a group whose review is open.
-async fn asked(before: impl FnOnce(&World)) -> (World, JobKey, String) {
+pub async fn asked(before: impl FnOnce(&World)) -> (World, JobKey, String) {
     let (mut world, group) = (World::of(Bot::Telegram, Shape::Reviewed { rounds: 1, is_left: false }), chat("tg_-5"));
     world.link(RealmId::Group(-5), &group).await;
     let key = world.submit(&group).await;
@@ -28,7 +28,7 @@ async fn asked(before: impl FnOnce(&World)) -> (World, JobKey, String) {
     (world, key, review.id.clone())
 }
 
-async fn decided(world: &mut World, key: &JobKey, review: &str) {
+pub async fn decided(world: &mut World, key: &JobKey, review: &str) {
     let approve = DecisionRequest { decision: Decision::Approve, comment: None };
     world.platform.decide_review(key, review, &approve, &Decider::of_key("office")).await.expect("open");
     world.end(key).await;

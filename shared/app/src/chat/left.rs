@@ -1,12 +1,14 @@
-//! Chats that the bot was put out of.
+//! Rooms as what comes in changes them: the bot was put out, or the chat is called otherwise.
 
-use convoke_domain::chat::ChatId;
+use convoke_domain::chat::{ChatId, RealmId};
+use convoke_domain::ids::TenantId;
 use convoke_domain::room::{Dead, Room};
 
 use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::Saved;
 use crate::webhooks::RACES_MAX;
+use crate::work::WorkError;
 
 impl Platform {
     /// The bot was put out of a chat: nothing is told there until somebody uses it there again. A repeat changes nothing,
@@ -15,20 +17,31 @@ impl Platform {
         let Some(realm) = chat.own_realm() else { return Ok(()) };
         let Some(link) = self.link_of(&realm).await? else { return Ok(()) };
         let dead = Dead { at_ms: self.ports.env.now_ms(), why: why.to_owned() };
-        let mut stored = self.ports.rooms.standing(&link.tenant, &chat.room()).await?.room;
+        let changed = |room: &Room| room.dead.is_none().then(|| Room { dead: Some(dead.clone()), ..room.clone() });
+        self.change_room(&link.tenant, (chat, realm), changed).await
+    }
+
+    /// Changes a tenant's room, also when others have changed it meanwhile; `None` says that it is as it is to be.
+    pub(super) async fn change_room(
+        &self,
+        tenant: &TenantId,
+        (chat, realm): (&ChatId, RealmId),
+        changed: impl Fn(&Room) -> Option<Room>,
+    ) -> Result<(), Failure> {
+        let mut stored = self.ports.rooms.standing(tenant, &chat.room()).await?.room;
         for _ in 0..RACES_MAX {
             let mark = self.ports.env.nonce();
             let next = match &stored {
-                None => Room { dead: Some(dead.clone()), ..Room::new(*chat, realm, mark) },
-                Some(room) if room.dead.is_some() => return Ok(()),
-                Some(room) => Room { dead: Some(dead.clone()), ..room.next(mark) },
+                Some(room) => room.next(mark),
+                None => Room::new(*chat, realm, mark),
             };
-            match self.ports.rooms.save_room(&link.tenant, &next).await? {
-                Saved::Done => break,
+            let Some(next) = changed(&next) else { return Ok(()) };
+            match self.ports.rooms.save_room(tenant, &next).await? {
+                Saved::Done => return Ok(()),
                 Saved::Conflict(room) => stored = Some(room),
                 Saved::Missing => stored = None,
             }
         }
-        Ok(())
+        Err(WorkError::Contended { job: format!("chat {chat}") }.into())
     }
 }

@@ -2,6 +2,7 @@
 
 use convoke_domain::chat::{ChatId, RealmId};
 use convoke_domain::ids::TenantId;
+use convoke_domain::room::Room;
 
 use super::{corrupt, hashed};
 use crate::failure::Failure;
@@ -96,13 +97,17 @@ impl Platform {
         Ok(was_there)
     }
 
-    /// A group is called otherwise now: its link moves along. A repeat changes nothing, nor does a group that isn't linked.
+    /// A group is called otherwise now: whoever looks for its room is led to the new one, then its link moves along. Two
+    /// writes, in this order, so that what is to be told there finds its way at any time; a repeat does what is missing.
+    /// A group that isn't linked changes nothing.
     pub async fn chat_moved(&self, from: &ChatId, to: &ChatId) -> Result<(), Failure> {
         let (Some(old), Some(new)) = (from.own_realm(), to.own_realm()) else {
             return Err(corrupt("a chat", "only groups of Telegram move"));
         };
         let Some(link) = self.ports.links.link(&old).await?.filter(|_| old != new) else { return Ok(()) };
         let moved = Link { realm: new, ..link };
+        let led = |room: &Room| (room.moved_to != Some(*to)).then(|| Room { moved_to: Some(*to), ..room.clone() });
+        self.change_room(&moved.tenant, (from, old), led).await?;
         if self.ports.links.move_link(&moved, &old).await? {
             tracing::info!(tenant = %moved.tenant, from = %old, to = %new, "a linked group moved");
         }

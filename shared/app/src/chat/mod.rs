@@ -21,7 +21,7 @@ use crate::webhooks::RACES_MAX;
 use crate::work::WorkError;
 
 pub use links::{CODE_TTL_S, Redeemed};
-pub(crate) use targets::{chat_of, chat_target, not_linked};
+pub(crate) use targets::{MOVES_MAX, chat_of, chat_target, not_linked};
 
 /// How long a button's token stands for something, in seconds.
 pub const BUTTON_TTL_S: u64 = 180 * 86_400;

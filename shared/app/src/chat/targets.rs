@@ -14,6 +14,8 @@ use crate::platform::Platform;
 use crate::ports::{ALL_EVENTS, PortError, Target, Wanted};
 use crate::work::JobOutline;
 
+/// Moves of a chat that are followed; platforms make one in years.
+pub(crate) const MOVES_MAX: u32 = 3;
 /// Jobs that are looked up side by side.
 const SIDE_BY_SIDE: usize = 25;
 
@@ -57,12 +59,20 @@ impl Platform {
         Ok(false)
     }
 
-    /// The realm of a chat, as far as the tenant knows it.
+    /// The realm of a chat as it is called now, as far as the tenant knows it.
     pub(crate) async fn realm_of(&self, tenant: &TenantId, chat: &ChatId) -> Result<Option<RealmId>, PortError> {
-        match chat.own_realm() {
-            Some(realm) => Ok(Some(realm)),
-            None => Ok(self.ports.rooms.standing(tenant, &chat.room()).await?.room.map(|room| room.realm)),
+        let mut chat = *chat;
+        for _ in 0..=MOVES_MAX {
+            if let Some(person @ RealmId::Person(_)) = chat.own_realm() {
+                return Ok(Some(person));
+            }
+            let room = self.ports.rooms.standing(tenant, &chat.room()).await?.room;
+            match room.as_ref().and_then(|room| room.moved_to) {
+                Some(to) => chat = to,
+                None => return Ok(chat.own_realm().or(room.map(|room| room.realm))),
+            }
         }
+        Ok(None)
     }
 }
 

@@ -95,6 +95,15 @@ pub struct Shown {
     pub end: EndTold,
 }
 
+impl Shown {
+    /// The chat is another by now: the card and open reviews are to be shown there.
+    pub fn left_behind(&mut self) {
+        self.card = None;
+        self.talk = None;
+        self.reviews.clear();
+    }
+}
+
 /// The pause after a try has failed, in milliseconds: 2 s, doubled up to a minute, each up to half longer; `None` where a
 /// chat has taken nothing for a day. `failed` counts the tries before this one, `chance` is any number.
 pub fn chat_pause_ms(failed: u32, failing_ms: u64, chance: u64) -> Option<u64> {

@@ -21,6 +21,7 @@ use convoke_domain::ids::JobKey;
 
 use super::round::Next;
 use super::{DeliverError, held};
+use crate::chat::MOVES_MAX;
 use crate::failure::Failure;
 use crate::platform::Platform;
 use crate::ports::{DeliveryBell, Saved};
@@ -29,9 +30,6 @@ use crate::work::Until;
 use notices::Subject;
 use shift::Shift;
 use todo::todo;
-
-/// Moves of a chat that are followed at once; platforms make one in years.
-const MOVES_MAX: u32 = 3;
 
 /// Where a delivery leads.
 enum Place {
@@ -94,9 +92,11 @@ async fn claim<'s>(
 /// Where a target is by now, if it is linked to the job's tenant and takes anything.
 async fn place(platform: &Platform, key: &JobKey, target: &ChatId) -> Result<Place, DeliverError> {
     let mut chat = *target;
-    for _ in 0..MOVES_MAX {
+    for _ in 0..=MOVES_MAX {
         let room = platform.ports.rooms.standing(&key.tenant, &chat.room()).await?.room;
         if let Some(to) = room.as_ref().and_then(|room| room.moved_to) {
+            // Whoever noted the move may not have come so far as to take the link along.
+            platform.chat_moved(&chat.room(), &to).await.map_err(failed)?;
             chat = to;
             continue;
         }

@@ -1,7 +1,7 @@
 //! What follows where a platform didn't take a message.
 
 use convoke_domain::chat::ChatId;
-use convoke_domain::delivery::{CARDS_MAX, EndTold, QUIET_MS, chat_pause_ms};
+use convoke_domain::delivery::{CARDS_MAX, EndTold, QUIET_MS, Shown, chat_pause_ms};
 use convoke_domain::room::{Dead, Digest};
 
 use super::super::DeliverError;
@@ -35,7 +35,7 @@ impl Shift<'_> {
                 self.wait_in_crowd(*after_ms).await
             }
             ChatError::Dead { detail } => self.dead(scene, (chat, detail)).await,
-            ChatError::Moved { to } => self.moved(scene, (chat, *to)).await,
+            ChatError::Moved { to } => self.moved((chat, *to)).await,
             ChatError::Rejected { detail } => self.rejected(detail).await,
             ChatError::Gone | ChatError::Unsent { .. } | ChatError::Unknown { .. } => self.fail().await,
         }
@@ -61,7 +61,7 @@ impl Shift<'_> {
     }
 
     /// The chat is called otherwise: the next look follows it there, and posts what can't be edited any more.
-    async fn moved(&mut self, scene: &Scene<'_>, (from, to): (ChatId, ChatId)) -> Result<Done, DeliverError> {
+    async fn moved(&mut self, (from, to): (ChatId, ChatId)) -> Result<Done, DeliverError> {
         if to == from {
             return self.fail().await;
         }
@@ -75,8 +75,7 @@ impl Shift<'_> {
             return self.look().await;
         }
         self.platform.chat_moved(&from.room(), &to).await.map_err(failed)?;
-        scene.rooms.change(&from, |room| room.moved_to = Some(to)).await?;
-        self.note(|shown| shown.card = None).await?;
+        self.note(Shown::left_behind).await?;
         self.look().await
     }
 

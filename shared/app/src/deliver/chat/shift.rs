@@ -280,8 +280,9 @@ impl Shift<'_> {
                 self.note(|shown| shown.card = Some(card.clone())).await
             }
             Edited::Gone => {
+                let is_elsewhere = card.message.chat.room() != self.chat.room();
                 // The next look posts another one, unless the job has ended.
-                self.note(|shown| shown.card = None).await?;
+                self.note(|shown| if is_elsewhere { shown.left_behind() } else { shown.card = None }).await?;
                 if is_final { Ok(Done::Go) } else { self.look().await }
             }
             Edited::Not(done) => Ok(done),
