@@ -200,6 +200,7 @@ impl Talk {
             name: if who == Who::Bob { "Bob".to_owned() } else { "Ann".to_owned() },
             chat: chat.parse().expect("a chat"),
             realm: realm.parse().expect("a realm"),
+            title: "The crew".to_owned(),
             is_admin: who != Who::Bob,
             update: self.updates.to_string(),
         }
@@ -316,6 +317,11 @@ impl Talk {
     /// Submits a job of one step that writes a poem, asked for by somebody there.
     pub async fn poem(&mut self, who: Who, prompt: &str) -> JobKey {
         let caller = self.caller(who);
+        self.poem_of(caller, prompt).await
+    }
+
+    /// The same, by that very update.
+    pub async fn poem_of(&self, caller: Caller, prompt: &str) -> JobKey {
         let body = poem_of(prompt, &notify_of(&caller));
         self.submit(caller, body).await
     }

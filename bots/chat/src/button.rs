@@ -46,8 +46,6 @@ actions! {
     FollowUp = 'f';
     /// All files in one.
     Zip = 'z';
-    /// List the files.
-    Files = 'l';
     /// Try a failed or cancelled job again.
     Retry = 'r';
     /// Try it again with twice the money.

@@ -37,7 +37,6 @@ pub const fn label(action: Action) -> &'static str {
         Action::RunAgain => "Run again",
         Action::FollowUp => "Follow up",
         Action::Zip => "Zip",
-        Action::Files => "Files",
         Action::Retry => "Retry",
         Action::RaiseBudget => "Retry with twice the budget",
         Action::Approve => "Approve",
@@ -122,6 +121,8 @@ pub const DIGEST_NEXT: &str = "More about one of them: ";
 
 /// What was asked for is under way, and nothing more is to be said of it.
 pub const ON_IT: &str = "On it.";
+/// What was asked for comes as a message of its own.
+pub const TOLD_TO_ALL: &str = "Everybody here is told.";
 /// A window can't be opened any more: its platform waits for 3 s.
 pub const TOO_SLOW: &str = "That took me too long. Please try again.";
 /// The files that belong to an answer didn't get through.

@@ -87,7 +87,6 @@ impl Desk {
         match press.action {
             Action::Stop => self.stop(&here, &about.key).await,
             Action::Details => self.details(&here, &about.key).await,
-            Action::Files => self.files(&here, &about.key).await,
             Action::Zip => self.zip(&about.key).await,
             Action::RunAgain => self.run_again(&here, &about.key).await,
             Action::Retry => self.retry_job(&here, &about.key, None).await,
@@ -96,7 +95,7 @@ impl Desk {
             Action::Queue => self.queue(&here, &about, press).await,
             Action::Restart => self.restart(&here, &about, press).await,
             Action::Approve | Action::Reject => self.decide(&here, &about, press).await,
-            Action::Changes => self.ask_for_changes(&about, press).await,
+            Action::Changes => self.ask_for_changes(&here, &about, press).await,
         }
     }
 
@@ -123,7 +122,6 @@ impl Desk {
             | Action::Details
             | Action::RunAgain
             | Action::Zip
-            | Action::Files
             | Action::Retry
             | Action::RaiseBudget
             | Action::Approve

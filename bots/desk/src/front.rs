@@ -18,6 +18,8 @@ pub struct Caller {
     pub chat: ChatId,
     /// What the chat is part of.
     pub realm: RealmId,
+    /// What the platform calls that; empty where nobody asked. Links keep it.
+    pub title: String,
     /// Whether they are one of the realm's admins; in direct messages everybody is. Not asked for where nothing changes.
     pub is_admin: bool,
     /// The update's id: whatever it starts is started once by it.

@@ -23,9 +23,9 @@ impl Desk {
         Ok(Reply::Update { page: self.outcome(about, &decided, &press.token).await? })
     }
 
-    /// Asks what is to be changed, as long as that can still be said.
-    pub(crate) async fn ask_for_changes(&self, about: &Button, press: &Press) -> Answer {
-        let asked = self.platform.review(&about.key, name(about)?).await?;
+    /// Asks what is to be changed, as long as that can still be said, and by whoever may.
+    pub(crate) async fn ask_for_changes(&self, here: &Here<'_>, about: &Button, press: &Press) -> Answer {
+        let asked = self.platform.review_to_decide(&about.key, name(about)?, &decider(here)).await?;
         if asked.state != ReviewState::Requested {
             return Ok(Reply::private(answer::short(words::ALREADY_DECIDED, &words::outcome(&asked))));
         }
@@ -43,20 +43,23 @@ impl Desk {
         about: &Button,
         (decision, comment): (Decision, Option<String>),
     ) -> Result<ReviewView, Trouble> {
-        let caller = here.caller;
-        let by = Decider {
-            who: caller.person.to_string(),
-            name: caller.name.clone(),
-            person: Some(caller.person),
-            is_admin: caller.is_admin,
-        };
         let asked = DecisionRequest { decision, comment };
-        Ok(self.platform.decide_review(&about.key, name(about)?, &asked, &by).await?)
+        Ok(self.platform.decide_review(&about.key, name(about)?, &asked, &decider(here)).await?)
     }
 
     async fn outcome(&self, about: &Button, decided: &ReviewView, token: &Token) -> Result<Page, Trouble> {
         let shown = self.shown_with(&about.key, token.clone()).await?;
         Ok(review(&shown.subject(), decided, Occasion::News))
+    }
+}
+
+fn decider(here: &Here<'_>) -> Decider {
+    let caller = here.caller;
+    Decider {
+        who: caller.person.to_string(),
+        name: caller.name.clone(),
+        person: Some(caller.person),
+        is_admin: caller.is_admin,
     }
 }
 

@@ -48,6 +48,11 @@ pub(crate) struct Said {
 }
 
 impl Answer {
+    /// Whether files come with it.
+    pub(crate) fn has_files(&self) -> bool {
+        matches!(self, Self::Say(said) if !said.files.is_empty())
+    }
+
     /// The answer of a reply.
     pub(crate) fn of(reply: Reply) -> Self {
         match reply {
@@ -75,12 +80,9 @@ impl Said {
 
     /// The body of a message.
     pub(crate) fn body(&self) -> Value {
-        let mut body = plain_data(&self.message);
+        let mut body = edit(&self.message, &self.files);
         if self.audience == Audience::Asker {
             body["flags"] = EPHEMERAL.into();
-        }
-        if !self.files.is_empty() {
-            body["attachments"] = attachments(&self.files);
         }
         body
     }
@@ -96,12 +98,11 @@ pub(crate) fn choices(offers: &[Offer]) -> Value {
     json!({ "type": CHOICES, "data": { "choices": offers } })
 }
 
-/// It takes a while. Who sees the answer is settled by this.
-pub(crate) fn later(origin: Origin, audience: Audience) -> Value {
-    match (origin, audience) {
-        (Origin::Message, _) => json!({ "type": UPDATE_LATER }),
-        (Origin::Command, Audience::Everybody) => json!({ "type": LATER }),
-        (Origin::Command, Audience::Asker) => json!({ "type": LATER, "data": { "flags": EPHEMERAL } }),
+/// It takes a while. Nobody but whoever asked sees the first thing that is said then, whatever comes to be said.
+pub(crate) fn later(origin: Origin) -> Value {
+    match origin {
+        Origin::Message => json!({ "type": UPDATE_LATER }),
+        Origin::Command => json!({ "type": LATER, "data": { "flags": EPHEMERAL } }),
     }
 }
 
@@ -126,8 +127,12 @@ pub(crate) fn is_window(answer: &Value) -> bool {
 }
 
 /// The body of an edit: who sees a message can't be changed.
-pub(crate) fn edit(message: &Message) -> Value {
-    plain_data(message)
+pub(crate) fn edit(message: &Message, files: &[File]) -> Value {
+    let mut body = plain_data(message);
+    if !files.is_empty() {
+        body["attachments"] = attachments(files);
+    }
+    body
 }
 
 fn private(message: &Message) -> Value {

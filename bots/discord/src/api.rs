@@ -60,6 +60,16 @@ impl Rest {
         self.call(Call::new(Method::GET, "/applications/@me".to_owned(), As::Bot)).await
     }
 
+    /// What a guild is called that has invited the bot.
+    pub async fn guild_name(&self, guild: u64) -> Result<String, RestError> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let named: Named = self.call(Call::new(Method::GET, format!("/guilds/{guild}"), As::Bot)).await?;
+        Ok(named.name)
+    }
+
     /// Sets what commands there are, everywhere or in one guild: those that aren't named are gone. A repeat changes
     /// nothing.
     pub async fn put_commands(

@@ -1,8 +1,8 @@
 //! What comes in from Discord, whether over HTTP or the gateway: claimed once, asked of the desk, answered in time.
 //!
-//! Discord waits for 3 s and no longer. What is quick is answered at once. What isn't is put off by a call of our own, and
-//! then answered by another, all before this returns: on Lambda nothing runs after that. Windows and choices can't be put
-//! off.
+//! Discord waits for 3 s and no longer. What is quick is answered at once. What isn't, and what has files, is put off by a
+//! call of our own, and then answered by another, all before this returns: on Lambda nothing runs after that. Windows and
+//! choices can't be put off. Before it is known what the answer is, nobody but whoever asked may see it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use convoke_app::failure::Failure;
 use convoke_app::platform::Platform;
 use convoke_app::ports::{Claimed, UpdateId};
 use convoke_chat::button::{Action, Ask, Press};
-use convoke_chat::command::{Command, FOLLOW_UP_MENU, FollowUp, Misread, Run, Schedule, from_options};
+use convoke_chat::command::{Command, FOLLOW_UP_MENU, FollowUp, Misread, Run, from_options};
 use convoke_chat::discord::{MODAL_FIELD, offers};
 use convoke_chat::reply::{Audience, Reply};
 use convoke_chat::words;
@@ -22,16 +22,24 @@ use serde_json::Value;
 
 use crate::answer::{self, Answer, Said};
 use crate::api::Answerable;
-use crate::interaction::{Asks, Interaction, Origin};
+use crate::interaction::{Asks, Interaction, Origin, Place};
 use crate::rest::Rest;
 use crate::rest::failure::{RestError, code};
 
-/// How long an answer may take before it is put off. Until a request is here, and its answer there, time goes by, too.
+/// How long an answer may take before it is put off, from when the interaction was made. Until its answer is there, time
+/// goes by, too.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same where what comes may be a window, which can't be put off.
 const PATIENCE_FOR_WINDOWS: Duration = Duration::from_millis(2_200);
 /// How long choices may take; nobody waits for them longer.
 const PATIENCE_FOR_CHOICES: Duration = Duration::from_secs(2);
+
+/// Oldest that an interaction may be by our clock: an older one couldn't be answered, so the clock is wrong.
+const AGE_MAX: Duration = Duration::from_secs(10);
+/// Longest pause that is waited for with an answer that was put off.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a guild may take to say what it is called.
+const PATIENCE_FOR_TITLES: Duration = Duration::from_millis(500);
 
 /// What became of an interaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,42 +114,35 @@ impl Inbound {
             Outcome::NoWindow => PATIENCE,
         };
         let mut work = std::pin::pin!(self.work(interaction));
-        let quick = tokio::time::timeout(patience, &mut work).await;
-        match quick {
-            Ok(answer) => self.at_once(interaction, answer).await,
+        match tokio::time::timeout(self.left_of(patience, interaction), &mut work).await {
+            // The answer to a request can't carry files, and they take their time to get there.
+            Ok(answer) if answer.has_files() => self.put_off(interaction, std::future::ready(answer)).await,
+            Ok(answer) => Answered::Now(answer::now(&answer, interaction.origin)),
             Err(_) => self.put_off(interaction, work).await,
         }
     }
 
-    async fn at_once(&self, interaction: &Interaction, answer: Answer) -> Answered {
-        let body = answer::now(&answer, interaction.origin);
-        match &answer {
-            // The answer to a request can't carry files.
-            Answer::Say(said) if !said.files.is_empty() => {
-                let given = self.rest.answer(&answerable(interaction), &body, &said.files).await;
-                match given {
-                    Ok(()) => Answered::ByCalls,
-                    Err(error) if error.code() == Some(code::ALREADY_ACKNOWLEDGED) => Answered::ByCalls,
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "files can't be given");
-                        Answered::Now(answer::now(&Answer::Say(Said::line(words::FILES_NOT_SENT)), interaction.origin))
-                    }
-                }
-            }
-            _ => Answered::Now(body),
-        }
+    /// What is left of the time that an answer may take: Discord counts from when it made the interaction, which its id
+    /// says. An age that can't be is that of a clock which is wrong, and isn't counted.
+    fn left_of(&self, patience: Duration, interaction: &Interaction) -> Duration {
+        let age = self.now_ms().checked_sub(interaction.created_ms()).map(Duration::from_millis);
+        patience.saturating_sub(age.filter(|age| *age <= AGE_MAX).unwrap_or_default())
     }
 
     /// Says that it takes a while, waits, and answers.
     async fn put_off(&self, interaction: &Interaction, work: impl Future<Output = Answer>) -> Answered {
         let to = answerable(interaction);
-        let later = answer::later(interaction.origin, audience(&interaction.asks));
-        let put_off = self.rest.answer(&to, &later, &[]).await;
+        let put_off = self.rest.answer(&to, &answer::later(interaction.origin), &[]).await;
         let answer = work.await;
-        if let Err(error) = put_off {
-            tracing::warn!(error = &error as &dyn std::error::Error, "an answer can't be put off");
-            // Perhaps it is still in time.
-            return self.at_once(interaction, answer).await;
+        match put_off {
+            Ok(()) => {}
+            Err(error) if error.code() == Some(code::ALREADY_ACKNOWLEDGED) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an answer can't be put off");
+                // Perhaps it is still in time.
+                let answer = if answer.has_files() { Answer::Say(Said::line(words::FILES_NOT_SENT)) } else { answer };
+                return Answered::Now(answer::now(&answer, interaction.origin));
+            }
         }
         if let Err(error) = self.afterwards(&to, interaction, answer).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "an answer isn't taken");
@@ -150,39 +151,65 @@ impl Inbound {
     }
 
     async fn afterwards(&self, to: &Answerable, interaction: &Interaction, answer: Answer) -> Result<(), RestError> {
+        let origin = interaction.origin;
         let said = match answer {
-            Answer::Update(message) => return self.rest.complete(to, &answer::edit(&message), &[]).await,
-            Answer::Heard if interaction.origin == Origin::Message => return Ok(()),
+            Answer::Update(message) => return self.give_later(to, origin, &Answer::Update(message)).await,
+            Answer::Heard if origin == Origin::Message => return Ok(()),
             Answer::Heard => Said::line(words::ON_IT),
             Answer::Ask(_) => Said::line(words::TOO_SLOW),
             Answer::Say(said) => said,
         };
-        let tried = self.say_later(to, interaction.origin, &said).await;
+        let tried = self.give_later(to, origin, &Answer::Say(said.clone())).await;
         match tried {
+            // The interaction's token is too old. What everybody may read can be said without it.
+            Err(RestError::Refused { status: 401 | 404, .. }) => match (said.audience, interaction.place.chat()) {
+                (Audience::Everybody, Some(ChatId::Discord(channel))) => {
+                    self.rest.post_message(channel, &said.body(), &said.files).await.map(drop)
+                }
+                _ => tried,
+            },
+            Err(error) if !said.files.is_empty() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "files can't be given");
+                self.give_later(to, origin, &Answer::Say(Said::line(words::FILES_NOT_SENT))).await
+            }
             // A mistake of ours in what it looks like isn't to keep from anybody what it says.
             Err(RestError::Refused { status: 400, .. }) => {
-                let plain = Said { message: said.plain.clone(), files: Vec::new(), ..said };
-                self.say_later(to, interaction.origin, &plain).await
-            }
-            // The interaction's token is too old. What everybody may read can be said without it.
-            Err(RestError::Refused { status: 401 | 404, .. }) if said.audience == Audience::Everybody => {
-                let Some(ChatId::Discord(channel)) = interaction.place.chat() else { return tried };
-                self.rest.post_message(channel, &said.body(), &said.files).await.map(drop)
+                let plain = Said { message: said.plain.clone(), ..said };
+                self.give_later(to, origin, &Answer::Say(plain)).await
             }
             tried => tried,
         }
     }
 
-    async fn say_later(&self, to: &Answerable, origin: Origin, said: &Said) -> Result<(), RestError> {
-        match origin {
-            Origin::Message => self.rest.follow(to, &said.body(), &said.files).await,
-            Origin::Command => {
-                let mut body = said.body();
-                // Settled when it was put off.
-                if let Some(body) = body.as_object_mut() {
-                    body.remove("flags");
-                }
-                self.rest.complete(to, &body, &said.files).await
+    /// Gives an answer that was put off; where Discord asks for a short pause, after that.
+    async fn give_later(&self, to: &Answerable, origin: Origin, answer: &Answer) -> Result<(), RestError> {
+        match self.give_once(to, origin, answer).await {
+            Err(RestError::Throttled { after, .. }) if after <= PAUSE_MAX => {
+                tokio::time::sleep(after).await;
+                self.give_once(to, origin, answer).await
+            }
+            given => given,
+        }
+    }
+
+    async fn give_once(&self, to: &Answerable, origin: Origin, answer: &Answer) -> Result<(), RestError> {
+        match (answer, origin) {
+            (Answer::Say(said), Origin::Message) => self.rest.follow(to, &said.body(), &said.files).await,
+            (Answer::Say(said), Origin::Command) => self.say_later(to, said).await,
+            (Answer::Update(message), _) => self.rest.complete(to, &answer::edit(message, &[]), &[]).await,
+            (Answer::Ask(_) | Answer::Heard, _) => Ok(()),
+        }
+    }
+
+    /// Says it in the place of the word that it takes a while, which whoever asked sees alone. What is for everybody comes
+    /// behind that: a message's audience can't be changed, and the first one after it would have the same.
+    async fn say_later(&self, to: &Answerable, said: &Said) -> Result<(), RestError> {
+        match said.audience {
+            Audience::Asker => self.rest.complete(to, &answer::edit(&said.message, &said.files), &said.files).await,
+            Audience::Everybody => {
+                let short = Said::line(words::TOLD_TO_ALL);
+                self.rest.complete(to, &answer::edit(&short.message, &[]), &[]).await?;
+                self.rest.follow(to, &said.body(), &said.files).await
             }
         }
     }
@@ -191,7 +218,8 @@ impl Inbound {
         let caller = caller(interaction, ChatId::Discord(interaction.place.channel()));
         let path: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
         let asked = self.desk.complete(&caller, &path, option, typed);
-        let choices = tokio::time::timeout(PATIENCE_FOR_CHOICES, asked).await.unwrap_or_default();
+        let choices =
+            tokio::time::timeout(self.left_of(PATIENCE_FOR_CHOICES, interaction), asked).await.unwrap_or_default();
         answer::choices(&offers(&choices))
     }
 
@@ -204,7 +232,8 @@ impl Inbound {
                 return Answer::Say(Said::line(words::NOWHERE_TO_TELL));
             }
         };
-        let caller = caller(interaction, chat);
+        let title = self.title(interaction).await;
+        let caller = Caller { title, ..caller(interaction, chat) };
         match self.ask(&caller, &interaction.asks).await {
             Some(reply) => Answer::of(reply),
             None => Answer::Say(Said::line(words::NOT_MINE)),
@@ -216,6 +245,22 @@ impl Inbound {
         match interaction.place.chat() {
             Some(chat) => Ok(chat),
             None => self.rest.open_direct(interaction.from.user).await.map(ChatId::Discord),
+        }
+    }
+
+    /// What is about to be linked, as its admins know it; nothing where Discord doesn't say so soon.
+    async fn title(&self, interaction: &Interaction) -> String {
+        if !matches!(command(&interaction.asks), Some(Ok(Command::Link { code: Some(_) }))) {
+            return String::new();
+        }
+        let Place::Guild { guild, .. } = interaction.place else { return interaction.from.name.clone() };
+        match tokio::time::timeout(PATIENCE_FOR_TITLES, self.rest.guild_name(guild)).await {
+            Ok(Ok(name)) => name,
+            Ok(Err(error)) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "a guild without a name");
+                String::new()
+            }
+            Err(_) => String::new(),
         }
     }
 
@@ -252,6 +297,7 @@ fn caller(interaction: &Interaction, chat: ChatId) -> Caller {
         name: interaction.from.name.clone(),
         chat,
         realm: interaction.place.realm(&interaction.from),
+        title: String::new(),
         is_admin: interaction.from.is_admin,
         update: interaction.id.to_string(),
     }
@@ -275,13 +321,4 @@ fn outcome(asks: &Asks) -> Outcome {
         Asks::Ping | Asks::Complete { .. } | Asks::Typed { .. } | Asks::Unknown(_) => false,
     };
     if is_asked_back { Outcome::MayBeWindow } else { Outcome::NoWindow }
-}
-
-/// Who sees an answer that is put off: everybody where something of the chat's changes, else whoever asked.
-fn audience(asks: &Asks) -> Audience {
-    match command(asks) {
-        Some(Ok(Command::Schedule(Schedule::List))) => Audience::Asker,
-        Some(Ok(Command::Link { .. } | Command::Unlink | Command::Schedule(_))) => Audience::Everybody,
-        _ => Audience::Asker,
-    }
 }

@@ -185,7 +185,8 @@ impl Inbound {
         let realm = chat.own_realm().unwrap_or(RealmId::Person(person));
         let is_admin =
             place.is_private || by.is_anonymous_admin || (wish.changes() && self.is_admin(place, by).await?);
-        Ok(Caller { person, name: by.name.clone(), chat, realm, is_admin, update: update.id.clone() })
+        let (name, title, update) = (by.name.clone(), String::new(), update.id.clone());
+        Ok(Caller { person, name, chat, realm, title, is_admin, update })
     }
 
     async fn is_admin(&self, place: Place, by: &Speaker) -> Result<bool, NotYet> {
@@ -204,7 +205,7 @@ impl Wish {
     fn changes(&self) -> bool {
         match self {
             Self::Typed(..) => true,
-            Self::Press(press) => !matches!(press.action, Action::Details | Action::Files | Action::Zip),
+            Self::Press(press) => !matches!(press.action, Action::Details | Action::Zip),
             Self::Command(Err(_)) => false,
             Self::Command(Ok(command)) => match command {
                 Command::Run(_)

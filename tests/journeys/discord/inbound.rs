@@ -250,9 +250,83 @@ async fn what_takes_its_time_is_put_off_and_answered_later() {
 }
 
 #[tokio::test]
+async fn what_is_private_stays_so_however_long_it_takes() {
+    let who = Clicks::member();
+    let code = [("code", "ABCDEFGHJK".into())];
+    for interaction in [
+        who.command(&["link"], &code),
+        who.command(&["unlink"], &[]),
+        who.command(&["schedule", "pause"], &[("schedule", "x".into())]),
+        run(&who),
+    ] {
+        let site = Site::of(Says::after(Reply::private(page()), Duration::from_millis(1_600))).await;
+        assert_eq!(site.send(&interaction).await.0, StatusCode::ACCEPTED);
+        let calls = site.server.calls();
+        let put_off = calls.iter().find(|call| call.path.ends_with("/callback")).expect("it is put off");
+        assert_eq!(put_off.body["data"]["flags"], 64, "{calls:#?}");
+        let shown = calls.iter().filter(|call| call.body.get("embeds").is_some());
+        assert!(shown.map(|call| call.method.as_str()).eq(["PATCH"]), "in the place of what only they see: {calls:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_is_counted_from_when_the_interaction_was_made() {
+    for (age_ms, is_put_off) in [(0, false), (1_200, true), (2_900, true), (60_000, false)] {
+        let site = Site::of(Says::after(Reply::private(page()), Duration::from_millis(600))).await;
+        let mut interaction = run(&Clicks::owner());
+        interaction["id"] = ((NOW_MS - age_ms - 1_420_070_400_000) << 22).to_string().into();
+        let status = if is_put_off { StatusCode::ACCEPTED } else { StatusCode::OK };
+        assert_eq!(site.send(&interaction).await.0, status, "{age_ms} ms old");
+    }
+}
+
+#[tokio::test]
+async fn files_come_behind_a_word_that_they_do_and_where_they_do_not_that_is_said() {
+    let owner = Clicks::owner();
+    for interaction in [run(&owner), pressed(&owner)] {
+        let site = Site::of(Says::at_once(with_file())).await;
+        site.server.next(|call| !call.files.is_empty(), Fault::Refuse(413, 40_005));
+        assert_eq!(site.send(&interaction).await.0, StatusCode::ACCEPTED);
+        let calls = site.server.calls();
+        assert!(calls[0].path.ends_with("/callback") && calls[0].files.is_empty(), "{calls:#?}");
+        let last = calls.last().expect("a call");
+        let said = last.body["embeds"][0]["title"].as_str();
+        assert_eq!((said, last.files.len()), (Some("I couldn't send the files. Please try again."), 0), "{calls:#?}");
+        told::nothing_is_wrong(&site.server);
+    }
+}
+
+#[tokio::test]
+async fn a_short_pause_is_waited_for() {
+    for (pause, comes) in [("0.2", true), ("60", false)] {
+        let site = Site::of(Says::after(Reply::private(page()), Duration::from_millis(1_600))).await;
+        site.server.next(|call| call.method == "PATCH", Fault::Throttle(pause));
+        assert_eq!(site.send(&run(&Clicks::owner())).await.0, StatusCode::ACCEPTED);
+        let tried = site.server.calls().iter().filter(|call| call.method == "PATCH").count();
+        assert_eq!(tried, if comes { 2 } else { 1 }, "{pause} s");
+    }
+}
+
+#[tokio::test]
+async fn what_is_linked_is_called_as_its_guild_is() {
+    let link = |who: &Clicks, code: &str| who.command(&["link"], &[("code", code.into())]);
+    let owner = Clicks::owner();
+    let site = Site::of(Says::at_once(public())).await;
+    for interaction in [link(&owner, "ABCDEFGHJK"), run(&owner), link(&Clicks::direct(), "ABCDEFGHJK")] {
+        assert_eq!(site.send(&interaction).await.0, StatusCode::OK);
+    }
+    site.server.next(|call| call.path == "/guilds/5", Fault::Trouble);
+    assert_eq!(site.send(&link(&owner, "ABCDEFGHJK")).await.0, StatusCode::OK);
+    let seen = site.counter.seen.lock().expect("nobody panicked");
+    let titles: Vec<&str> = seen.iter().map(|caller| caller.title.as_str()).collect();
+    assert_eq!(titles, ["The crew's guild", "", "Ada", ""]);
+    told::nothing_is_wrong(&site.server);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_refused_is_given_plainly() {
     let site = Site::of(Says::after(public(), Duration::from_millis(1_600))).await;
-    site.server.next(|call| call.method == "PATCH", Fault::Refuse(400, 50_035));
+    site.server.next(|call| call.path == "/webhooks/77/token-of-900", Fault::Refuse(400, 50_035));
     assert_eq!(site.send(&run(&Clicks::owner())).await.0, StatusCode::ACCEPTED);
     let last = site.server.calls().pop().expect("a call");
     assert_eq!((last.body["content"].as_str(), &last.body["embeds"]), (Some("It is so"), &json!([])));

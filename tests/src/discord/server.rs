@@ -260,6 +260,7 @@ impl Shared {
                 world.acknowledged.push(id);
                 StatusCode::NO_CONTENT.into_response()
             }
+            ("GET", ["guilds", id]) => json_of(&json!({"id": id, "name": "The crew's guild"})),
             ("GET", ["applications", "@me"]) => json_of(&application(world)),
             ("PATCH", ["applications", "@me"]) => {
                 world.endpoint = call.body["interactions_endpoint_url"].as_str().map(str::to_owned);

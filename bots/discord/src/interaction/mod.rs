@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use wire::{Component, Data, DataOption, User};
 
+/// When ids began (Unix milliseconds). <https://discord.com/developers/docs/reference#snowflakes>
+const EPOCH_MS: u64 = 1_420_070_400_000;
 const PING: u8 = 1;
 const COMMAND: u8 = 2;
 const COMPONENT: u8 = 3;
@@ -191,6 +193,11 @@ pub enum ParseError {
 }
 
 impl Interaction {
+    /// When Discord made it, by its own clock (Unix milliseconds).
+    pub const fn created_ms(&self) -> u64 {
+        (self.id >> 22) + EPOCH_MS
+    }
+
     /// Reads an interaction as Discord sends it.
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
         let wire: wire::Interaction = serde_json::from_slice(text).map_err(ParseError::Malformed)?;

@@ -86,6 +86,14 @@ struct Known {
     stand: Stand,
 }
 
+impl Known {
+    /// [`Refused::MayNotDecide`] where somebody isn't among the deciders.
+    fn check(&self, by: &Decider) -> Result<(), Refused> {
+        let requester = self.flow.definition.requester.as_ref().map(|requester| requester.person);
+        if may_decide(&self.stored.asked.deciders, by, requester) { Ok(()) } else { Err(Refused::MayNotDecide) }
+    }
+}
+
 impl Platform {
     /// The latest 100 reviews of a job, in the order in which they were asked.
     pub async fn reviews(&self, key: &JobKey) -> Result<ReviewList, Failure> {
@@ -97,6 +105,16 @@ impl Platform {
     /// One review. [`Refused::ReviewNotFound`] where the job hasn't asked that.
     pub async fn review(&self, key: &JobKey, review: &str) -> Result<ReviewView, Failure> {
         let known = self.known_review(key, review).await?;
+        Ok(view(key, &known.stored, &known.stand))
+    }
+
+    /// One review, for somebody who is about to decide it. [`Refused::MayNotDecide`] where it is open, and not theirs to
+    /// decide; [`Refused::ReviewNotFound`]. Reads only: what counts is [`Platform::decide_review`]'s own look.
+    pub async fn review_to_decide(&self, key: &JobKey, review: &str, by: &Decider) -> Result<ReviewView, Failure> {
+        let known = self.known_review(key, review).await?;
+        if matches!(known.stand, Stand::Open(_)) {
+            known.check(by)?;
+        }
         Ok(view(key, &known.stored, &known.stand))
     }
 
@@ -124,10 +142,7 @@ impl Platform {
                 Stand::Withdrawn(status) => return Err(Refused::JobAlreadyEnded { status: *status }.into()),
                 Stand::Open(_) => {}
             }
-            let requester = known.flow.definition.requester.as_ref().map(|requester| requester.person);
-            if !may_decide(&known.stored.asked.deciders, by, requester) {
-                return Err(Refused::MayNotDecide.into());
-            }
+            known.check(by)?;
             if let Some(root) = self.rule(key, &known, (&mark, asked), by).await? {
                 let known = self.known_review_in(key, review, root).await?;
                 return Ok(view(key, &known.stored, &known.stand));
