@@ -43,6 +43,7 @@ macro_rules! on_all {
 }
 
 on_all! {
+    a_code_is_forgotten
     a_code_links_once
     a_link_moves_with_its_group
     buttons_are_kept

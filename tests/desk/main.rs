@@ -4,6 +4,7 @@ mod rig;
 
 use convoke_app::ports::WhoMay;
 use convoke_chat::button::{Action, Press};
+use convoke_desk::Caller;
 use convoke_domain::chat::Bot;
 use convoke_domain::ids::JobId;
 
@@ -41,6 +42,8 @@ async fn a_chat_is_connected() {
         let foreign = talk.platform.new_link_code(&other, WhoMay::Everybody).await.expect("a code");
         let said = talk.said.len();
         talk.say(Who::Ann, &format!("/link {foreign}")).await;
+        talk.note("others have seen it: it links nothing any more");
+        talk.say(Who::AnnAlone, &format!("/link {foreign}")).await;
         talk.said = talk.said[..said].to_owned() + &talk.said[said..].replace(&foreign, "CODE");
         talk.say(Who::Bob, "/unlink").await;
         talk.say(Who::Ann, "/unlink").await;
@@ -217,6 +220,51 @@ async fn some_may_and_others_may_not() {
 }
 
 #[tokio::test]
+async fn a_code_that_somebody_typed_who_may_not_link_links_nothing_any_more() {
+    for bot in BOTS {
+        let mut talk = Talk::new(bot);
+        let code = talk.platform.new_link_code(&acme(), WhoMay::Everybody).await.expect("a code");
+        talk.say(Who::Bob, &format!("/link {code}")).await;
+        talk.say(Who::Ann, &format!("/link {code}")).await;
+        let realm = talk.caller(Who::Ann).realm;
+        assert_eq!(talk.platform.link_of(&realm).await.expect("up"), None, "{}", talk.said);
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_alone_stays_so() {
+    let mut talk = Talk::linked(Bot::Discord).await;
+    talk.link(Who::AnnAlone, WhoMay::Everybody).await;
+    talk.poem(Who::AnnAlone, "something private").await;
+    let (alone, in_guild) = (talk.caller(Who::AnnAlone), talk.caller(Who::Ann));
+    let here = Caller { chat: alone.chat, ..in_guild };
+    talk.note("in a channel of the guild where the bot can't post, so that the answers come alone");
+    talk.say_as(&here, "/jobs", Vec::new()).await;
+    talk.say(Who::Bob, "/jobs").await;
+    assert!(!talk.said.contains("private"), "{}", talk.said);
+    talk.say(Who::AnnAlone, "/jobs").await;
+    assert!(talk.said.contains("something private"), "{}", talk.said);
+    talk.platform.unlink(&acme(), &alone.realm).await.expect("up");
+    talk.poem_of(here.clone(), "of the guild").await;
+    talk.say(Who::Bob, "/jobs").await;
+    assert!(talk.said.contains("of the guild"), "nobody else's any more: {}", talk.said);
+}
+
+#[tokio::test]
+async fn a_job_of_the_chat_is_found_behind_many_of_others() {
+    let mut talk = Talk::linked(Bot::Discord).await;
+    let first = talk.poem(Who::Bob, "the first poem").await;
+    for _ in 0..120 {
+        talk.poem_from_elsewhere("something else").await;
+    }
+    for text in ["/jobs", &format!("/status {}", end(&first.job)), "/status", "/cancel"] {
+        let said = talk.said.len();
+        talk.say(Who::Bob, text).await;
+        assert!(talk.said[said..].contains(&end(&first.job)), "{text}: {}", &talk.said[said..]);
+    }
+}
+
+#[tokio::test]
 async fn people_decide() {
     for bot in BOTS {
         let mut talk = Talk::linked(bot).await;
@@ -226,6 +274,7 @@ async fn people_decide() {
         talk.say(Who::Bob, "/status").await;
         talk.note("somebody whom the flow doesn't name");
         talk.press_this(Who::Ann, press(Action::Approve)).await;
+        talk.press_this(Who::Ann, press(Action::Changes)).await;
         talk.press_this(Who::Bob, press(Action::Changes)).await;
         talk.answer(Who::Bob, "more *roses*, @everyone").await;
         talk.press_this(Who::Bob, press(Action::Approve)).await;

@@ -67,11 +67,9 @@ pub fn unlinked() -> Page {
 
 /// The chat belongs to somebody else.
 pub fn linked_elsewhere() -> Page {
-    Page::new(Tone::Warning, words::CANT).line([
-        Span::text(words::LINKED_ELSEWHERE),
-        Span::text(" "),
-        Span::Command(Verb::Unlink),
-    ])
+    Page::new(Tone::Warning, words::CANT)
+        .line([Span::text(words::LINKED_ELSEWHERE), Span::text(" "), Span::Command(Verb::Unlink)])
+        .text(words::CODE_BURNT)
 }
 
 /// Something that can't be done, with all that is wrong with it.

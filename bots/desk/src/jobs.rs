@@ -5,7 +5,7 @@
 use convoke_api::job::JobSummary;
 use convoke_app::failure::Failure;
 use convoke_app::read::JobsAsked;
-use convoke_chat::answer;
+use convoke_chat::answer::{self, ROWS_MAX};
 use convoke_chat::command::{JobName, Verb};
 use convoke_domain::chat::RealmId;
 use convoke_domain::ids::JobKey;
@@ -15,19 +15,44 @@ use crate::Desk;
 use crate::here::Here;
 use crate::trouble::Trouble;
 
-/// The latest jobs that are looked through; what is read of each stays at hand in this process, so that typing on costs
+/// Jobs that are looked through at a time; what is read of each stays at hand in this process, so that typing on costs
 /// nothing.
 const LOOKED_AT: u32 = 50;
+/// Times that they are: a tenant may have many jobs of which nothing is told here.
+const PAGES_MAX: usize = 10;
 
 impl Desk {
-    /// The latest jobs that can be seen from here, newest first.
+    /// The latest jobs that can be seen from here, newest first: as many as are shown, or more.
     pub(crate) async fn jobs_here(
         &self,
         here: &Here<'_>,
         status: Option<JobStatus>,
     ) -> Result<Vec<JobSummary>, Failure> {
-        let asked = JobsAsked { status, limit: Some(LOOKED_AT), ..JobsAsked::default() };
-        let jobs = self.platform.jobs(&here.link.tenant, &asked).await?.jobs;
+        self.jobs_until(here, status, |jobs| jobs.len() >= ROWS_MAX).await
+    }
+
+    /// The latest jobs that can be seen from here, newest first, until they are enough or too many were looked at.
+    async fn jobs_until(
+        &self,
+        here: &Here<'_>,
+        status: Option<JobStatus>,
+        are_enough: impl Fn(&[JobSummary]) -> bool,
+    ) -> Result<Vec<JobSummary>, Failure> {
+        let mut seen = Vec::new();
+        let mut asked = JobsAsked { status, limit: Some(LOOKED_AT), ..JobsAsked::default() };
+        for _ in 0..PAGES_MAX {
+            let page = self.platform.jobs(&here.link.tenant, &asked).await?;
+            seen.extend(self.seen_of(here, page.jobs).await?);
+            asked.cursor = page.next_cursor;
+            if asked.cursor.is_none() || are_enough(&seen) {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Those that can be seen from here.
+    async fn seen_of(&self, here: &Here<'_>, jobs: Vec<JobSummary>) -> Result<Vec<JobSummary>, Failure> {
         if sees_all(&here.link.realm) {
             return Ok(jobs);
         }
@@ -46,9 +71,14 @@ impl Desk {
         if let Some(id) = name.and_then(JobName::id) {
             return self.seen(here, here.key(id)).await;
         }
-        let jobs = self.jobs_here(here, None).await?;
-        let Some(name) = name else { return latest(here, verb, jobs, fits) };
-        let mut named: Vec<JobSummary> = jobs.into_iter().filter(|job| name.names(&job.id)).collect();
+        let Some(name) = name else {
+            let wanted = if verb == Verb::Cancel { 2 } else { 1 };
+            let are_enough = |jobs: &[JobSummary]| jobs.iter().filter(|job| fits(job.status)).count() >= wanted;
+            return latest(here, verb, self.jobs_until(here, None, are_enough).await?, fits);
+        };
+        let is_named = |job: &JobSummary| name.names(&job.id);
+        let mut named = self.jobs_until(here, None, |jobs| jobs.iter().any(is_named)).await?;
+        named.retain(is_named);
         match named.len() {
             0 => Err(answer::no_job().into()),
             1 => Ok(here.key(named.remove(0).id)),

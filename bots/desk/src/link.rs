@@ -24,9 +24,13 @@ impl Desk {
             let is_linked = self.platform.link_of(&caller.realm).await?.is_some();
             return Ok(Reply::private(if is_linked { answer::linked() } else { answer::not_linked() }));
         };
-        only_admins(caller)?;
+        if !caller.is_admin {
+            // It stands there for everybody to read, or did for somebody.
+            self.platform.burn_link_code(&code).await?;
+            return Err(answer::cant([words::ADMINS_LINK, words::CODE_BURNT].map(str::to_owned)).into());
+        }
         let by = Requester { person: caller.person, name: caller.name.clone() };
-        match self.platform.redeem_link_code(&code, caller.realm, "", by).await? {
+        match self.platform.redeem_link_code(&code, caller.realm, &caller.title, by).await? {
             Redeemed::Linked(_) => {
                 self.platform.enter_chat(&caller.chat, &caller.realm).await?;
                 Ok(Reply::public(answer::linked()))

@@ -20,6 +20,8 @@ async fn a_guild_is_linked_and_a_job_goes_from_its_prompt_to_its_files() {
     let code = talk.code().await;
     talk.does("/crew link CODE", &bob.command(&["link"], &[("code", code.clone().into())])).await;
     talk.does("/crew link CODE", &ada.command(&["link"], &[("code", code.into())])).await;
+    let another = talk.code().await;
+    talk.does("/crew link CODE", &ada.command(&["link"], &[("code", another.into())])).await;
     talk.does("/crew run", &bob.command(&["run"], &prompt("Create a REST API for todos"))).await;
     let card = talk.server.wait_for("the card", |call| tells(call, "POST", "Create a REST API")).await;
     let listed = talk.served.get("/v1/jobs").await.json();

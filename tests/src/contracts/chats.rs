@@ -55,6 +55,16 @@ pub async fn a_code_links_once(table: &impl Table) {
     assert_eq!(table.use_link_code(&link("acme", "dcg_2", "c1"), NOW_S).await.expect("up"), Linked::NoCode);
 }
 
+/// A code that is forgotten links nothing, and there may be none to forget.
+pub async fn a_code_is_forgotten(table: &impl Table) {
+    put_code(table, "acme", "c1").await;
+    for _ in 0..2 {
+        table.drop_link_code("c1").await.expect("up");
+    }
+    assert_eq!(table.link_code("c1").await.expect("up"), None);
+    assert_eq!(table.use_link_code(&link("acme", "dcg_1", "c1"), NOW_S).await.expect("up"), Linked::NoCode);
+}
+
 /// A realm has one tenant, who may link it anew; another one can't, and keeps the code.
 pub async fn links_are_kept_by_tenant(table: &impl Table) {
     for (hash, of) in [("c1", "tgg_-5"), ("c2", "dcg_1")] {

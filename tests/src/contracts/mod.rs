@@ -22,8 +22,8 @@ pub use agreement::{changes_agree, groups_round_trip};
 pub use bells::{Receives, bells_reach_their_queues};
 pub use blobs::{Opens, objects_are_kept, presigned_urls_are_followed};
 pub use chats::{
-    a_code_links_once, a_link_moves_with_its_group, buttons_are_kept, counts_add_up, ends_wait_in_their_chat,
-    links_are_kept_by_tenant, rooms_are_replaced_version_by_version, updates_are_claimed_once,
+    a_code_is_forgotten, a_code_links_once, a_link_moves_with_its_group, buttons_are_kept, counts_add_up,
+    ends_wait_in_their_chat, links_are_kept_by_tenant, rooms_are_replaced_version_by_version, updates_are_claimed_once,
 };
 pub use deliveries::{
     deliveries_are_due_until_they_are_over, deliveries_begin_with_their_job, tries_are_listed_newest_first,

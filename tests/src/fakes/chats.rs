@@ -103,6 +103,10 @@ impl Links for FakeTable {
         self.chats("use_link_code", |chats| chats.use_link_code(link, now_s)).await
     }
 
+    async fn drop_link_code(&self, hash: &str) -> Result<(), PortError> {
+        self.chats("drop_link_code", |chats| drop(chats.codes.remove(hash))).await
+    }
+
     async fn link(&self, realm: &RealmId) -> Result<Option<Link>, PortError> {
         self.chats("link", |chats| chats.links.get(realm).cloned()).await
     }

@@ -25,6 +25,9 @@ pub const LINKED_NEXT: &str = "Try it: ";
 /// It is linked to somebody else.
 pub const LINKED_ELSEWHERE: &str =
     "This chat is connected to somebody else's Convoke. It has to be disconnected first:";
+/// A code that was typed where it can't be used.
+pub const CODE_BURNT: &str =
+    "A code that was shown here doesn't work any more: others may have seen it. “convoke link” prints another one.";
 /// The code is none.
 pub const NO_SUCH_CODE: &str =
     "This code doesn't work: it was used already, or is older than 15 minutes. “convoke link” prints another one.";

@@ -23,7 +23,8 @@ const TITLE_CHARS_MAX: usize = 100;
 pub enum Redeemed {
     /// It is linked.
     Linked(Link),
-    /// It is linked to somebody else, who has to unlink it first; the code is still good.
+    /// It is linked to somebody else, who has to unlink it first; the code is used up all the same, because others have
+    /// seen it there.
     Foreign,
     /// The code was never given out, was used, or is too old.
     NoCode,
@@ -52,7 +53,7 @@ impl Platform {
         title: &str,
         by: Requester,
     ) -> Result<Redeemed, Failure> {
-        let hash = hashed(&code.trim().replace('-', "").to_ascii_uppercase());
+        let hash = hash_of(code);
         let now_ms = self.ports.env.now_ms();
         let Some(found) = self.ports.links.link_code(&hash).await? else {
             let link = self.ports.links.link(&realm).await?.filter(|link| link.code == hash);
@@ -73,9 +74,18 @@ impl Platform {
                 tracing::info!(tenant = %link.tenant, %realm, "linked");
                 Redeemed::Linked(link)
             }
-            Linked::Foreign => Redeemed::Foreign,
+            Linked::Foreign => {
+                self.ports.links.drop_link_code(&link.code).await?;
+                Redeemed::Foreign
+            }
             Linked::NoCode => Redeemed::NoCode,
         })
+    }
+
+    /// Has a code link nothing any more: it was typed where others may have seen it, and by somebody who can't use it
+    /// there. Idempotent; a text that is no code changes nothing.
+    pub async fn burn_link_code(&self, code: &str) -> Result<(), Failure> {
+        Ok(self.ports.links.drop_link_code(&hash_of(code)).await?)
     }
 
     /// The link of a realm.
@@ -113,4 +123,8 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+fn hash_of(code: &str) -> String {
+    hashed(&code.trim().replace('-', "").to_ascii_uppercase())
 }

@@ -67,10 +67,11 @@ impl Platform {
         let mut stored = self.ports.rooms.standing(&link.tenant, &chat.room()).await?.room;
         for _ in 0..RACES_MAX {
             let mark = self.ports.env.nonce();
+            let realm = self.realm_to_note(&link, stored.as_ref()).await?;
             let next = match &stored {
-                None => Room::new(*chat, *realm, mark),
-                Some(room) if room.realm == *realm && room.dead.is_none() && room.moved_to.is_none() => break,
-                Some(room) => Room { realm: *realm, dead: None, moved_to: None, ..room.next(mark) },
+                None => Room::new(*chat, realm, mark),
+                Some(room) if room.realm == realm && room.dead.is_none() && room.moved_to.is_none() => break,
+                Some(room) => Room { realm, dead: None, moved_to: None, ..room.next(mark) },
             };
             match self.ports.rooms.save_room(&link.tenant, &next).await? {
                 Saved::Done => break,
@@ -79,6 +80,18 @@ impl Platform {
             }
         }
         Ok(Some(link))
+    }
+
+    /// Whose a room is from now on: the realm's that it was entered from. Direct messages of somebody who is linked to the
+    /// same tenant stay theirs, although a guild in which the bot can't post is answered there: what was asked for there is
+    /// none of the guild's.
+    async fn realm_to_note(&self, link: &Link, room: Option<&Room>) -> Result<RealmId, Failure> {
+        let Some(room) = room else { return Ok(link.realm) };
+        if !matches!((&room.realm, &link.realm), (RealmId::Person(_), RealmId::Guild(_))) {
+            return Ok(link.realm);
+        }
+        let own = self.link_of(&room.realm).await?;
+        Ok(own.filter(|own| own.tenant == link.tenant).map_or(link.realm, |own| own.realm))
     }
 
     /// Whether somebody may submit where this link holds, and counts it: at most

@@ -87,6 +87,9 @@ pub trait Links: Send + Sync {
     /// replaced, one of another isn't. Idempotent by [`Link::code`].
     async fn use_link_code(&self, link: &Link, now_s: u64) -> Result<Linked, PortError>;
 
+    /// Forgets a code, whoever's it is. Idempotent.
+    async fn drop_link_code(&self, hash: &str) -> Result<(), PortError>;
+
     /// The link of a realm, strongly read.
     async fn link(&self, realm: &RealmId) -> Result<Option<Link>, PortError>;
 

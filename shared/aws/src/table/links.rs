@@ -10,10 +10,11 @@ use super::DynamoTable;
 use super::expression::Placeholders;
 use super::item::{self, Fields, Item, Put, document, number, text};
 use super::schema::{ALONE, PK, TTL_ATTRIBUTE, link_code_pk, link_pk, link_sk, tenant_pk};
-use crate::error::refused;
+use crate::error::{port_error, refused};
 
 const CODE: &str = "the table (reading a code)";
 const PUT_CODE: &str = "the table (putting a code)";
+const DROP_CODE: &str = "the table (forgetting a code)";
 const LINK: &str = "the table (reading a link)";
 const LINKS: &str = "the table (listing links)";
 const PUT: &str = "the table (linking)";
@@ -46,6 +47,12 @@ impl Links for DynamoTable {
             return Ok(if own { Linked::Done } else { Linked::NoCode });
         }
         Ok(if failed.contains(&true) { Linked::Foreign } else { Linked::Done })
+    }
+
+    async fn drop_link_code(&self, hash: &str) -> Result<(), PortError> {
+        let key = item::key(link_code_pk(hash), ALONE);
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+        delete.send().await.map(drop).map_err(|error| port_error(DROP_CODE, error))
     }
 
     async fn link(&self, realm: &RealmId) -> Result<Option<Link>, PortError> {
