@@ -6,10 +6,11 @@ use convoke_app::ports::{Manifest, Payload, StepRecord};
 use convoke_app::script::Script;
 use convoke_domain::decide::is_committed;
 use convoke_domain::group::{Balance, Group};
-use convoke_domain::ids::{GroupId, JobId, JobKey, StepId};
+use convoke_domain::ids::{GroupId, JobId, JobKey, SlotId, StepId};
 use convoke_domain::money::Cost;
+use convoke_domain::slot::Slot;
 use convoke_domain::status::{JobStatus, StopReason};
-use convoke_tests::engine::shapes::{LEFT_MS, Shape, Simple};
+use convoke_tests::engine::shapes::{LEFT_LATE_MS, LEFT_MS, Shape, Simple};
 use convoke_tests::fakes::{Changed, FakeTable};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,7 +26,16 @@ use crate::world::World;
 pub struct Watch {
     budgets: BTreeMap<JobKey, Balance>,
     ended_ms: BTreeMap<JobKey, u64>,
+    closed: Vec<Closed>,
     calls_seen: usize,
+}
+
+/// A review that isn't open any more.
+struct Closed {
+    key: JobKey,
+    slot: SlotId,
+    since_ms: u64,
+    at_ms: u64,
 }
 
 impl Watch {
@@ -80,8 +90,20 @@ impl Watch {
         for slot in new.run.values().filter(|slot| slot.asked().is_some()) {
             assert!(slot.claim.is_none(), "{key}: a review holds a lease");
         }
-        if let (Some(before), Some(after)) = (&old.ending, &new.ending) {
-            assert_eq!(before, after, "{key}: the first ending stands");
+        for (&slot, run) in &old.run {
+            let still = new.run.get(&slot).and_then(Slot::asked);
+            let Some(asked) = run.asked().filter(|asked| still.is_none_or(|still| still.since_ms != asked.since_ms))
+            else {
+                continue;
+            };
+            self.closed.push(Closed { key: key.clone(), slot, since_ms: asked.since_ms, at_ms: new.at_ms });
+        }
+        match (&old.ending, &new.ending) {
+            (Some(before), Some(after)) => assert_eq!(before, after, "{key}: the first ending stands"),
+            (None, Some(ending)) if old.rests_since_ms().is_some() => {
+                assert_ne!(ending.reason, StopReason::Deadline, "{key} rests: its time stands still");
+            }
+            _ => {}
         }
         assert_eq!(
             new.done.words().len(),
@@ -102,8 +124,12 @@ impl Watch {
         for (key, ended_ms) in &self.ended_ms {
             let began_ms = world.root(key).root().expect("a root").created_ms;
             let from_ms = began_ms.max(world.calm_at_ms());
-            let bound_ms = bound_ms + review_ms(world, key);
+            let bound_ms = bound_ms + people_ms(world, key, LATE);
             assert!(*ended_ms <= from_ms + bound_ms, "{key} took {} s more", (ended_ms - from_ms) / 1_000);
+        }
+        for Closed { key, slot, since_ms, at_ms } in &self.closed {
+            let bound_ms = (*since_ms).max(world.calm_at_ms()) + ahead_ms + people_ms(world, key, slot.index());
+            assert!(*at_ms <= bound_ms, "{key}: {slot:?} was overslept by {} s", (at_ms - bound_ms) / 1_000);
         }
     }
 
@@ -130,11 +156,16 @@ impl Watch {
     }
 }
 
-/// How long people may take at most: where nobody decides, a look of the sweep more than the review's time; where
-/// somebody does, a message's life for each round, and the sweep's longest pause, should what they did get lost.
-fn review_ms(world: &World, key: &JobKey) -> u64 {
+/// The node of the review that is left for longest.
+const LATE: usize = 3;
+
+/// How long people may take at most for a node's review: where nobody decides, a look of the sweep more than the review's
+/// time; where somebody does, a message's life for each round, and the sweep's longest pause, should what they did get
+/// lost.
+fn people_ms(world: &World, key: &JobKey, node: usize) -> u64 {
     let plans = world.plan.jobs.iter().enumerate().find(|(index, _)| tenant(*index) == key.tenant);
     match plans.map(|(_, plan)| plan.shape) {
+        Some(Shape::Reviewed { is_left: true, .. }) if node == LATE => LEFT_LATE_MS + 1_000_000,
         Some(Shape::Reviewed { is_left: true, .. }) => LEFT_MS + 1_000_000,
         Some(Shape::Reviewed { rounds, .. }) => u64::from(rounds) * (world.plan.visibility_ms + 1_500_000),
         _ => 0,

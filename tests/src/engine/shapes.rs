@@ -42,13 +42,15 @@ pub enum Shape {
     Reviewed {
         /// Rounds.
         rounds: u32,
-        /// Whether nobody decides, so that the first round is approved by default.
+        /// Whether nobody decides, so that the first round is approved by default, and later on another review beside it.
         is_left: bool,
     },
 }
 
 /// How long nobody decides where a review is left alone.
 pub const LEFT_MS: u64 = 10 * 60_000;
+/// The same for the review beside it: longer than any deadline that is drawn for a job.
+pub const LEFT_LATE_MS: u64 = 60 * 60_000;
 
 impl Shape {
     /// Steps that ask a model.
@@ -83,7 +85,8 @@ impl Shape {
                 let mut thread = thread(&["x", "r"], rounds + 2);
                 thread.tasks[1].kind = TaskKind::Review(terms(is_left));
                 thread.looped = true;
-                vec![node("l", &[], Work::Thread(thread)), agent("s", &[]), agent("z", &[0, 1])]
+                let nodes = [node("l", &[], Work::Thread(thread)), agent("s", &[]), agent("z", &[0, 1])];
+                nodes.into_iter().chain(is_left.then(late)).collect()
             }
             Self::Branch => vec![agent("a", &[]), condition(), on("yes", true), on("no", false), agent("z", &[2, 3])],
         };
@@ -104,6 +107,13 @@ const fn terms(is_left: bool) -> Terms {
         default: if is_left { Some(DefaultAction::Approve) } else { None },
         on_reject: OnReject::Fail,
     }
+}
+
+/// A review that nothing waits for but the job's end, decided by default, and without a reminder.
+fn late() -> Node {
+    let terms = Terms { deadline_ms: LEFT_LATE_MS, reminder_ms: None, ..terms(true) };
+    let thread = Thread { tasks: vec![task("late", TaskKind::Review(terms))], ..thread(&[], 1) };
+    node("late", &[], Work::Thread(thread))
 }
 
 fn thread(ids: &[&str], rounds_max: u32) -> Thread {

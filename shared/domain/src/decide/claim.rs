@@ -98,8 +98,9 @@ fn refuse_by_group(view: &View<'_>, id: SlotId) -> Result<(), Refusal> {
     if view.group.ending.is_some() {
         return Err(Refusal::Ending);
     }
+    // While the job rests, its clock stands still: a late bell finds nothing to do, and that is all.
     match root {
-        Some(root) if view.now_ms >= root.deadline_ms => Err(Refusal::Deadline),
+        Some(root) if root.rests_since_ms.is_none() && view.now_ms >= root.deadline_ms => Err(Refusal::Deadline),
         _ => Ok(()),
     }
 }

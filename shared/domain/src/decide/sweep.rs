@@ -84,8 +84,9 @@ pub fn sweep(root: &View<'_>, fans: &BTreeMap<GroupId, Group>) -> Option<Sweep> 
     let swept_ver = fans.values().map(|fan| fan.ver).sum::<u64>() + root.group.ver;
     let pause_ms = pause(job.swept_ver, swept_ver, job.pause_ms);
     let soonest = soonest(root, fans);
-    // Where the job rests, no bell can be lost: whatever wakes it makes it due.
-    let latest = if root.group.rests_since_ms().is_some() { soonest } else { None };
+    // Where the job rests, no bell can be lost: whatever wakes it makes it due. What is to be done now for one of its
+    // reviews has a next time that isn't known yet: only a look that finds nothing may be the last one until then.
+    let latest = if root.group.rests_since_ms().is_some() && actions.is_empty() { soonest } else { None };
     let latest = latest.unwrap_or(root.now_ms + pause_ms);
     let due_ms = soonest.unwrap_or(u64::MAX).min(latest).max(root.now_ms + 1_000);
     // The write of `due` itself raises the version by one.

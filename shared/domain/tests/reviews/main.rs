@@ -4,7 +4,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use convoke_domain::decide::{self, Refusal};
+use convoke_domain::decide::{self, Hold, Prior, Refusal, Worker};
 use convoke_domain::events::Happened;
 use convoke_domain::graph::{Node, TaskKind};
 use convoke_domain::group::Ending;
@@ -13,7 +13,7 @@ use convoke_domain::money::Cost;
 use convoke_domain::review::{Decision, DefaultAction, OnReject, Ruling, Terms};
 use convoke_domain::status::{JobStatus, StopReason};
 use proptest::prelude::*;
-use world::{DEADLINE_MS, MINUTE_MS, TERMS, World, agent, node, review, task};
+use world::{DEADLINE_MS, HOLD, MINUTE_MS, TERMS, World, agent, node, review, task};
 
 fn reason(world: &World) -> Option<StopReason> {
     world.job.ending.as_ref().map(|ending| ending.reason)
@@ -78,6 +78,35 @@ fn a_resting_job_never_passes_its_deadline() {
     assert_eq!(world.decide(SlotId(0), Decision::Approve, &seen), Ok(true));
     world.settle();
     assert_eq!(reason(&world), Some(StopReason::Completed));
+}
+
+#[test]
+fn a_late_bell_leaves_a_resting_job_alone() {
+    let terms = Terms { deadline_ms: 3 * DEADLINE_MS, ..TERMS };
+    let mut world = World::new(vec![agent("plan", &[]), review("approve", &[0], terms), agent("build", &[1])]);
+    world.settle();
+    world.now_ms += 2 * DEADLINE_MS;
+    let worker = Worker { nonce: world.nonce(), lease_until_ms: world.now_ms + MINUTE_MS };
+    for slot in 0..2 {
+        let hold = Hold { cost: HOLD, turn: 1 };
+        let claimed = decide::claim(&world.view(&world.job), SlotId(slot), &worker, hold, Prior::Unknown);
+        assert_eq!(claimed.map(drop), Err(Refusal::Stale), "slot {slot}");
+    }
+}
+
+#[test]
+fn each_of_two_reviews_keeps_its_own_times() {
+    let soon = Terms { deadline_ms: 2 * 1_440 * MINUTE_MS, reminder_ms: Some(1_440 * MINUTE_MS), ..TERMS };
+    let late = Terms { deadline_ms: 7 * 1_440 * MINUTE_MS, reminder_ms: None, ..TERMS };
+    let mut world = World::new(vec![review("soon", &[], soon), review("late", &[], late)]);
+    world.settle();
+    let asked = world.job.run[&SlotId(0)].asked().expect("it is open");
+    world.now_ms = asked.since_ms + 1_440 * MINUTE_MS;
+    let due_ms = |world: &World| decide::sweep(&world.view(&world.job), &BTreeMap::new()).expect("it lives").due_ms;
+    let again_ms = due_ms(&world);
+    assert!(again_ms <= world.now_ms + MINUTE_MS, "it looks again once it has reminded: {again_ms}");
+    world.sweep();
+    assert_eq!(due_ms(&world), asked.since_ms + soon.deadline_ms, "the first one's time comes first");
 }
 
 #[test]
