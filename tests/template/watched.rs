@@ -166,8 +166,11 @@ fn the_dashboard_shows_every_function_that_there_is() {
     let template = Template::read();
     for bots in [&[][..], &BOTS[..1], &BOTS[1..], &BOTS] {
         let others = template.functions().into_iter().filter(|function| function.whole().get("Condition").is_none());
-        let functions: BTreeSet<String> =
-            others.map(|function| function.name).chain(bots.iter().copied()).map(|name| format!("${{{name}}}")).collect();
+        let functions: BTreeSet<String> = others
+            .map(|function| function.name)
+            .chain(bots.iter().copied())
+            .map(|name| format!("${{{name}}}"))
+            .collect();
         let body = dashboard(&template, bots);
         for title in ["Errors of functions", "Throttles of functions"] {
             let mut widgets = body["widgets"].as_array().expect("widgets").iter();
