@@ -192,7 +192,7 @@ async fn fetched(aws: &SdkConfig, wanted: &[&'static str]) -> Result<Secrets, St
     if named.is_empty() {
         return Ok(named);
     }
-    let ssm = Ssm::new(aws, &ProcessEnv).map_err(StartError::Secrets)?;
+    let ssm = Ssm::new(aws).map_err(StartError::Secrets)?;
     secrets::fetched(&ssm, &named).await.map_err(StartError::Secrets)
 }
 
@@ -226,20 +226,21 @@ fn connected(
 /// The configuration that Lambda lays into a function's environment: region and credentials of its role. What else an
 /// account's configuration may be made of (files, metadata services, other roles) a function doesn't have.
 fn lambda() -> SdkConfig {
-    let config = SdkConfig::builder()
+    function_config(ProcessEnv)
+}
+
+/// The same of other settings; credentials come from the environment all the same.
+pub(crate) fn function_config(strings: impl Strings + std::fmt::Debug + Send + Sync + 'static) -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(https())
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-        .region(ProcessEnv.get("AWS_REGION").map(Region::new))
+        .region(strings.get("AWS_REGION").map(Region::new))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
-        .service_config(OfServices(ProcessEnv));
-    // What isn't one of the SDK's clients looks here.
-    match ProcessEnv.get("AWS_ENDPOINT_URL") {
-        Some(url) => config.endpoint_url(url).build(),
-        None => config.build(),
-    }
+        .service_config(OfServices(strings))
+        .build()
 }
 
 /// Where services are, if elsewhere: `AWS_ENDPOINT_URL`, and over it that of one alone, such as `AWS_ENDPOINT_URL_DYNAMODB`.

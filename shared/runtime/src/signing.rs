@@ -9,8 +9,8 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_types::service_config::ServiceConfigKey;
 
-use crate::config::Strings;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -58,12 +58,10 @@ pub(crate) struct Service {
 
 impl Service {
     /// The service that signatures call `name`, and its hosts, too; `AWS_ENDPOINT_URL_{NAME}` and `AWS_ENDPOINT_URL` name
-    /// another place. Connects to nothing.
-    pub(crate) fn new(aws: &SdkConfig, strings: &dyn Strings, name: &'static str) -> Result<Self, SignError> {
+    /// another place, or a profile does, as for the SDK's own clients. Connects to nothing.
+    pub(crate) fn new(aws: &SdkConfig, name: &'static str) -> Result<Self, SignError> {
         let region = aws.region().ok_or(SignError::NoRegion)?.to_string();
-        let own = strings.get(&format!("AWS_ENDPOINT_URL_{}", name.to_ascii_uppercase()));
-        let elsewhere = own.or_else(|| aws.endpoint_url().map(str::to_owned));
-        let endpoint = elsewhere.unwrap_or_else(|| usual_endpoint(name, &region));
+        let endpoint = configured_endpoint(aws, name).unwrap_or_else(|| usual_endpoint(name, &region));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(SignError::Client)?;
         Ok(Self { aws: aws.clone(), name, region, endpoint, http })
@@ -101,18 +99,46 @@ impl Service {
     }
 }
 
+fn configured_endpoint(aws: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = aws.service_config().and_then(|config| config.load_config(key.ok()?));
+    own.or_else(|| aws.endpoint_url().map(str::to_owned))
+}
+
 fn usual_endpoint(service: &str, region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let domain = match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        Some("eusc") => "amazonaws.eu",
+        _ => "amazonaws.com",
+    };
     format!("https://{service}.{region}.{domain}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::connect::function_config;
+
+    #[test]
+    fn the_endpoint_of_one_service_goes_before_that_of_all() {
+        let place = |settings: &[(&str, &str)]| {
+            let strings: BTreeMap<String, String> =
+                settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Service::new(&function_config(strings), "ssm").expect("a region").endpoint
+        };
+        let (region, all) = (("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://all/"));
+        assert_eq!(place(&[region]), "https://ssm.eu-west-1.amazonaws.com");
+        assert_eq!(place(&[region, all]), "http://all");
+        assert_eq!(place(&[region, all, ("AWS_ENDPOINT_URL_SSM", "http://one")]), "http://one");
+        assert_eq!(place(&[region, all, ("AWS_ENDPOINT_URL_LAMBDA", "http://one")]), "http://all");
+    }
 
     #[test]
     fn each_partition_has_its_own_domain() {
         assert_eq!(usual_endpoint("ssm", "eu-west-1"), "https://ssm.eu-west-1.amazonaws.com");
         assert_eq!(usual_endpoint("lambda", "cn-north-1"), "https://lambda.cn-north-1.amazonaws.com.cn");
+        assert_eq!(usual_endpoint("ssm", "eusc-de-east-1"), "https://ssm.eusc-de-east-1.amazonaws.eu");
     }
 }

@@ -8,7 +8,6 @@ use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::config::Strings;
 use crate::signing::{Ask, Service, SignError};
 
 const TARGET: &str = "AmazonSSM.GetParameter";
@@ -80,8 +79,8 @@ struct Problem {
 
 impl Ssm {
     /// The one that `aws` is about; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL` name another place. Connects to nothing.
-    pub fn new(aws: &SdkConfig, strings: &dyn Strings) -> Result<Self, SsmError> {
-        Service::new(aws, strings, "ssm").map(Self).map_err(SsmError::Unasked)
+    pub fn new(aws: &SdkConfig) -> Result<Self, SsmError> {
+        Service::new(aws, "ssm").map(Self).map_err(SsmError::Unasked)
     }
 
     /// A parameter's value, decrypted. [`SsmError::Missing`] where there is none.
@@ -121,7 +120,6 @@ impl Ssm {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread::JoinHandle;
@@ -158,8 +156,9 @@ mod tests {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(url)
             .build();
-        Ssm::new(&aws, &BTreeMap::from([("AWS_ENDPOINT_URL_SSM".to_owned(), url)])).expect("a region")
+        Ssm::new(&aws).expect("a region")
     }
 
     #[tokio::test]

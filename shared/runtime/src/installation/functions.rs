@@ -7,7 +7,6 @@ use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::Strings;
 use crate::signing::{Ask, Service, SignError};
 
 /// Why Lambda doesn't tell. Reads only, so that any may be tried again.
@@ -108,8 +107,8 @@ struct AccountLimit {
 pub(super) struct Lambda(Service);
 
 impl Lambda {
-    pub(super) fn new(aws: &SdkConfig, strings: &dyn Strings) -> Result<Self, LambdaError> {
-        Service::new(aws, strings, "lambda").map(Self).map_err(LambdaError::Unasked)
+    pub(super) fn new(aws: &SdkConfig) -> Result<Self, LambdaError> {
+        Service::new(aws, "lambda").map(Self).map_err(LambdaError::Unasked)
     }
 
     /// `lambda:GetFunctionConfiguration`.

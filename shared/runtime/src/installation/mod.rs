@@ -6,7 +6,7 @@ mod parts;
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
-use crate::config::{ProcessEnv, Stores};
+use crate::config::Stores;
 use crate::connect::{Clients, aws};
 use crate::ssm::{Ssm, SsmError};
 
@@ -41,7 +41,7 @@ impl Installation {
 
     /// SSM of its account and region, where the keys are that its settings name.
     pub fn ssm(&self) -> Result<Ssm, SsmError> {
-        Ssm::new(&self.aws, &ProcessEnv)
+        Ssm::new(&self.aws)
     }
 
     /// How a function is set up. Takes `lambda:GetFunctionConfiguration`.
@@ -60,7 +60,7 @@ impl Installation {
     }
 
     fn lambda(&self) -> Result<Lambda, LambdaError> {
-        Lambda::new(&self.aws, &ProcessEnv)
+        Lambda::new(&self.aws)
     }
 }
 
@@ -112,7 +112,7 @@ pub fn parameter_of_stack(stack: &str) -> String {
 pub async fn find(stack: &str) -> Result<Installation, FindError> {
     let unread = |source| FindError::Unread { stack: stack.to_owned(), source };
     let aws = aws().await;
-    let ssm = Ssm::new(&aws, &ProcessEnv).map_err(unread)?;
+    let ssm = Ssm::new(&aws).map_err(unread)?;
     let text = ssm.value(&parameter_of_stack(stack)).await.map_err(unread)?;
     let Whereabouts { url, table, bucket, queue_url, solo_queue_url, delivery_queue_url, step, .. } =
         read(&text).map_err(|detail| FindError::Unknown { stack: stack.to_owned(), detail })?;
