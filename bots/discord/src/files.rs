@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use convoke_chat::command::Attached;
 use convoke_desk::Attachments;
-use reqwest::{Client, Url, redirect};
+use convoke_runtime::http_client;
+use reqwest::{Client, Url};
 
 use crate::rest::failure::RestError;
 use crate::settings::Settings;
@@ -33,12 +34,7 @@ pub struct Files {
 impl Files {
     /// Fetches from Discord, or from the place that settings name instead of it.
     pub fn new(settings: &Settings) -> Result<Self, RestError> {
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .referer(false)
+        let http = http_client(CONNECT_TIMEOUT, TIMEOUT)
             .build()
             .map_err(|error| RestError::NotSetUp(format!("there is no HTTP client: {error}")))?;
         let own = settings.is_elsewhere().then(|| settings.url.parse().ok()).flatten();

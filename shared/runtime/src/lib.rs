@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "here the environment, the clock and the randomness are read")]
 
+mod client;
 pub mod config;
 pub mod connect;
 pub mod emf;
@@ -25,6 +26,7 @@ pub use convoke_aws::group_from_stream_image;
 /// Keys and tokens that can't be printed by accident.
 pub use convoke_models::secret::Secret;
 
+pub use client::http_client;
 pub use connect::{
     Clients, StartError, platform, start_looking, start_looking_with, start_planning, start_planning_with,
     start_working,

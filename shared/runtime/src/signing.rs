@@ -11,6 +11,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, Signi
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
 
+use crate::client::http_client;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,7 +64,7 @@ impl Service {
         let region = aws.region().ok_or(SignError::NoRegion)?.to_string();
         let endpoint = configured_endpoint(aws, name).unwrap_or_else(|| usual_endpoint(name, &region));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(SignError::Client)?;
+        let http = http_client(TIMEOUT, TIMEOUT).build().map_err(SignError::Client)?;
         Ok(Self { aws: aws.clone(), name, region, endpoint, http })
     }
 

@@ -12,12 +12,12 @@ use convoke_app::ports::Attachment;
 use convoke_chat::reply;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use convoke_runtime::Secret;
+use convoke_runtime::{Secret, http_client};
 
 use crate::settings::Settings;
 use failure::RestError;
@@ -105,13 +105,8 @@ impl<'a> Call<'a> {
 impl Rest {
     /// A client for these settings. It connects with its first call.
     pub fn new(settings: &Settings) -> Result<Self, RestError> {
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+        let http = http_client(CONNECT_TIMEOUT, TIMEOUT)
             .pool_idle_timeout(IDLE)
-            .referer(false)
             .user_agent(USER_AGENT)
             .build()
             .map_err(|error| RestError::NotSetUp(format!("there is no HTTP client: {error}")))?;

@@ -10,8 +10,9 @@ mod token;
 use std::time::Duration;
 
 use bytes::Bytes;
+use convoke_runtime::http_client;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -62,11 +63,7 @@ pub struct Api {
 impl Api {
     /// A client for a bot. Connects to nothing.
     pub fn new(token: Token, place: &str) -> Result<Self, ApiError> {
-        let http = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(ApiError::Client)?;
+        let http = http_client(CONNECT_TIMEOUT, TIMEOUT).build().map_err(ApiError::Client)?;
         Ok(Self { http, place: place.trim_end_matches('/').to_owned(), token })
     }
 
@@ -79,7 +76,7 @@ impl Api {
     ///
     /// One request, at most 10 s. Not idempotent by itself: after [`CallError::Unknown`] the call may have had its effect.
     pub async fn call<P: Payload + Serialize, R: DeserializeOwned>(&self, payload: &P) -> Result<R, CallError> {
-        self.ask(self.post(P::NAME).json(payload).timeout(TIMEOUT)).await
+        self.ask(self.post(P::NAME).json(payload)).await
     }
 
     /// Calls a method with fields of one's own, and with a file where there is one.
@@ -92,7 +89,7 @@ impl Api {
         file: Option<Upload>,
     ) -> Result<R, CallError> {
         let Some(Upload { field, name, media_type, bytes }) = file else {
-            return self.ask(self.post(method).json(fields).timeout(TIMEOUT)).await;
+            return self.ask(self.post(method).json(fields)).await;
         };
         let part = Part::stream(bytes).file_name(name).mime_str(&media_type);
         let mut form = Form::new().part(field, part.map_err(|error| CallError::of(&self.token, error))?);
@@ -100,7 +97,7 @@ impl Api {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             form = form.text(name.clone(), text);
         }
-        self.ask(self.post(method).multipart(form).timeout(TIMEOUT)).await
+        self.ask(self.post(method).multipart(form)).await
     }
 
     /// Calls a method that Telegram may hold for a while before it answers.
@@ -116,7 +113,7 @@ impl Api {
     /// The content of a file that somebody sent, by the path that `getFile` gave; at most [`DOWNLOAD_BYTES_MAX`].
     pub async fn download(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let url = format!("{}/file/bot{}/{path}", self.place, self.token.expose());
-        let mut response = self.sent(self.http.get(url).timeout(TIMEOUT)).await?;
+        let mut response = self.sent(self.http.get(url)).await?;
         if !response.status().is_success() {
             return Err(CallError::Rejected { detail: format!("the file can't be had: {}", response.status()) });
         }

@@ -20,12 +20,13 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use convoke_app::ports::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, redirect};
+use reqwest::{Client, ClientBuilder, Response};
 
 pub use place::{Allowed, URL_BYTES_MAX};
 use place::{Place, place};
 use resolve::{Judged, NotPublic};
 
+use crate::client::http_client;
 use crate::config::{Mistakes, Reader, Strings};
 
 /// Longest time that a request takes, from looking up the name to the end of the answer.
@@ -100,14 +101,7 @@ impl Outbound for GuardedOutbound {
 }
 
 fn usual() -> ClientBuilder {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .pool_idle_timeout(IDLE)
-        .referer(false)
-        .user_agent(concat!("convoke/", env!("CARGO_PKG_VERSION")))
+    http_client(CONNECT_TIMEOUT, TIMEOUT).pool_idle_timeout(IDLE)
 }
 
 fn client(kept: &OnceLock<Client>, builder: impl FnOnce() -> ClientBuilder) -> Result<&Client, OutboundError> {

@@ -23,6 +23,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::json::Fields;
+use crate::client::http_client;
 use crate::config::Strings;
 
 /// The spans that are told, each with the field that its shown name ends with.
@@ -56,7 +57,7 @@ impl Exporter {
     /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,name=value`), `OTEL_SERVICE_NAME`.
     pub fn read(strings: &dyn Strings) -> Option<Self> {
         let endpoint = strings.get("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().ok()?;
+        let client = http_client(TIMEOUT, TIMEOUT).build().ok()?;
         let name = strings.get("OTEL_SERVICE_NAME").unwrap_or_else(|| "convoke".to_owned());
         let mut service = Map::from_iter([("service.name".to_owned(), Value::from(name))]);
         service.extend(strings.get("AWS_LAMBDA_FUNCTION_NAME").map(|name| ("faas.name".to_owned(), name.into())));
