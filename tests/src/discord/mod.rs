@@ -3,8 +3,10 @@
 
 pub mod clicks;
 pub mod description;
+pub mod gateway;
 pub mod server;
 
 pub use clicks::{Clicks, KEY_HEX};
 pub use description::Description;
+pub use gateway::Gateway;
 pub use server::{Call, DiscordServer, Fault};
