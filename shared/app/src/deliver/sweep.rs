@@ -1,27 +1,45 @@
 //! Looking for deliveries that nobody sees to (law 8).
 
 use convoke_domain::ids::{JobKey, TargetId};
+use futures_util::future::join_all;
 
 use crate::platform::Platform;
 use crate::ports::{PortError, Saved};
 
 /// Shards of the due index.
 const SHARDS: u8 = 4;
-/// Deliveries of a shard that one tick looks at.
-const PER_SHARD: u32 = 100;
+/// Deliveries of a shard that are read at once.
+const PAGE: u32 = 100;
+/// Pages of a shard that one tick looks at; what is left is the next one's.
+const PAGES_MAX: u32 = 20;
 /// Later than any delivery is ever due (Unix milliseconds), and a number that tables hold exactly.
 const DUE_EVER_MS: u64 = 1 << 53;
 
 impl Platform {
-    /// Rings for every delivery that is due; answers how many. One that can't be looked at doesn't keep the others waiting.
+    /// Rings for every delivery that is due, all shards side by side; answers how many. What can't be looked at, be it a
+    /// delivery or a shard, doesn't keep the others waiting.
     pub(crate) async fn ring_due_deliveries(&self, now_ms: u64) -> Result<u32, PortError> {
+        let shards = join_all((0..SHARDS).map(|shard| self.ring_due_of(shard, now_ms))).await;
+        for error in shards.iter().filter_map(|looked| looked.as_ref().err()) {
+            tracing::error!(error = error as &dyn std::error::Error, "a shard of deliveries waits");
+        }
+        shards.into_iter().sum()
+    }
+
+    async fn ring_due_of(&self, shard: u8, now_ms: u64) -> Result<u32, PortError> {
         let mut looked = 0;
-        for shard in 0..SHARDS {
-            for (key, target) in self.ports.sweeps.due_deliveries(shard, now_ms, PER_SHARD).await? {
-                looked += 1;
+        for _ in 0..PAGES_MAX {
+            let mut page = 0;
+            for (key, target) in self.ports.sweeps.due_deliveries(shard, now_ms, PAGE).await? {
+                page += 1;
                 if let Err(error) = self.ring_due(&key, &target, now_ms).await {
                     tracing::error!(job = %key, %target, error = &error as &dyn std::error::Error, "a delivery waits");
                 }
+            }
+            looked += page;
+            // Those that were rung for aren't due any more: behind a full page there may be others.
+            if page < PAGE {
+                break;
             }
         }
         Ok(looked)

@@ -187,7 +187,8 @@ pub trait Jobs: Send + Sync {
 /// Jobs that are to be looked at, of all tenants: law 9's exception for the clock.
 #[async_trait]
 pub trait Sweeps: Send + Sync {
-    /// Jobs of a shard (0 to 15) that are due at `now_ms`, oldest first, at most `limit`.
+    /// Jobs of a shard (0 to 15) that are due at `now_ms`, oldest first, at most `limit`. Rows that can't be read are passed
+    /// over, here and below.
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError>;
 
     /// Deliveries of a shard (0 to 3) that are due at `now_ms`, oldest first, at most `limit`.

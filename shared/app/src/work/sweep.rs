@@ -6,6 +6,7 @@ use convoke_domain::change::{Change, Set, When};
 use convoke_domain::decide::{self, Action, Prior, Sweep, View};
 use convoke_domain::group::Group;
 use convoke_domain::ids::{GroupId, JobKey};
+use futures_util::future::join;
 
 use super::shift::Shift;
 use super::{Until, WorkError};
@@ -40,8 +41,14 @@ enum Ringing {
 }
 
 impl Platform {
-    /// Looks at every job that is due (law 8), and rings for every delivery that is. A job that can't be looked at doesn't keep the others waiting.
+    /// Looks at every job that is due (law 8), and rings for every delivery that is, side by side: neither is kept waiting by
+    /// the other, nor by a job that can't be looked at.
     pub async fn tick(&self, now_ms: u64) -> Result<TickReport, WorkError> {
+        let (jobs, deliveries) = join(self.look_at_due_jobs(now_ms), self.ring_due_deliveries(now_ms)).await;
+        Ok(TickReport { deliveries: deliveries?, ..jobs? })
+    }
+
+    async fn look_at_due_jobs(&self, now_ms: u64) -> Result<TickReport, WorkError> {
         let deep = self.ports.bells.depth().await? > self.limits.queue_depth_max;
         let ringing = if deep { Ringing::LostOnly } else { Ringing::All };
         let mut report = TickReport::default();
@@ -54,7 +61,6 @@ impl Platform {
                 }
             }
         }
-        report.deliveries = self.ring_due_deliveries(now_ms).await?;
         Ok(report)
     }
 

@@ -16,13 +16,13 @@ const DUE: &str = "the table (reading what is due)";
 impl Sweeps for DynamoTable {
     async fn due(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<JobKey>, PortError> {
         let query = self.due_query(schema::due_pk(shard), now_ms);
-        self.pages(DUE, query, limit as usize).await?.iter().map(job_of).collect()
+        Ok(self.pages(DUE, query, limit as usize).await?.iter().filter_map(|row| readable(job_of(row))).collect())
     }
 
     async fn due_deliveries(&self, shard: u8, now_ms: u64, limit: u32) -> Result<Vec<(JobKey, TargetId)>, PortError> {
         let query = self.due_query(schema::delivery_due_pk(shard), now_ms);
         let rows = self.pages(DUE, query, limit as usize).await?;
-        rows.iter().map(|row| Ok((job_of(row)?, target_of(row)?))).collect()
+        Ok(rows.iter().filter_map(|row| readable(delivery_of(row))).collect())
     }
 }
 
@@ -46,6 +46,16 @@ impl DynamoTable {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
     }
+}
+
+/// What a row names; nothing where it can't be read, so that it keeps no other waiting.
+fn readable<T>(named: Result<T, PortError>) -> Option<T> {
+    let note = |error: &PortError| tracing::error!(error = error as &dyn std::error::Error, "a row is passed over");
+    named.inspect_err(note).ok()
+}
+
+fn delivery_of(item: &Item) -> Result<(JobKey, TargetId), PortError> {
+    Ok((job_of(item)?, target_of(item)?))
 }
 
 fn job_of(item: &Item) -> Result<JobKey, PortError> {
