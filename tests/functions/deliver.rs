@@ -1,15 +1,22 @@
 //! `deliver`: targets are told in order, once; what fails is tried again, with the same id.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use convoke_app::ports::{Deliveries, DeliveryBell, DeliveryBells, DeliveryRing, Saved, Sweeps, Webhooks};
+use aws_sdk_dynamodb::types::AttributeValue;
+use convoke_app::ports::{
+    Deliveries, DeliveryBell, DeliveryBells, DeliveryRing, Env, Outbound, OutboundError, Outgoing, Posted, Saved,
+    Sweeps, UrlRefused, Webhooks,
+};
 use convoke_domain::delivery::{Delivery, LEASE_MS, Over, TRIES_MAX};
 use convoke_domain::ids::{JobKey, TargetId, TenantId, WebhookId};
 use convoke_domain::status::JobStatus;
 use convoke_tests::engine::shapes::Shape;
+use convoke_tests::fakes::{FakeEnv, FakeOutbound};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook as Verifier;
 
@@ -83,7 +90,6 @@ impl Told {
     }
 
     fn now_ms(&self) -> u64 {
-        use convoke_app::ports::Env;
         self.rig.env.now_ms()
     }
 
@@ -114,7 +120,6 @@ fn body(bell: &DeliveryBell) -> String {
 
 /// Sends messages to the function.
 async fn deliver(rig: &Rig, bodies: &[String], time_ms: u64) -> SqsBatchResponse {
-    use convoke_app::ports::Env;
     let record = |(n, body): (usize, &String)| {
         json!({
             "messageId": n.to_string(), "receiptHandle": format!("r-{n}"), "body": body,
@@ -326,6 +331,21 @@ async fn a_worker_that_died_is_succeeded_once_its_lease_has_run_out() {
 }
 
 #[tokio::test]
+async fn rows_that_nobody_can_read_keep_nobody_waiting() {
+    let told = Told::rung(Shape::One, &["job.ended"]).await;
+    told.rig.queue.take_deliveries();
+    for shard in ["DUE#00", "DUEN#00", "DUEN#01", "DUEN#02", "DUEN#03"] {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let row = told.rig.embedded.client.put_item().table_name("convoke").item("pk", text("of a later version"));
+        let row = row.item("sk", text(shard)).item("gpk2", text(shard)).item("gsk2", AttributeValue::N("1".into()));
+        row.send().await.expect("put");
+    }
+    told.rig.env.wind(16 * 60_000);
+    told.rig.platform.tick(told.now_ms()).await.expect("a tick");
+    assert_eq!((told.answer_bells().await, told.rig.outbound.sent().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn what_an_earlier_process_left_behind_is_taken_up_at_once() {
     let told = Told::rung(Shape::One, &["job.ended"]).await;
     told.rig.queue.take_deliveries();
@@ -343,7 +363,7 @@ async fn a_batch_without_time_leaves_the_rest_to_the_next() {
     let response = deliver(&told.rig, &[body(&told.bell())], 10_000).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(told.rig.outbound.sent().len(), 0, "a request may take as long as that");
-    assert_eq!(told.answer_bells().await, 1, "it has rung for the next");
+    assert_eq!(told.answer_next().await, 5_000, "it has rung for the next, and others come first");
     assert_eq!(told.rig.outbound.sent().len(), told.rig.events(&told.key).await.len());
 }
 
@@ -378,4 +398,58 @@ async fn a_stream_whose_targets_cannot_be_rung_for_delivers_again() {
     let ring =
         DeliveryRing { bell: DeliveryBell { v: 1, key, target: TargetId::Webhook(made.webhook.id) }, delay_s: 0 };
     assert!(rig.queue.ring_deliveries(&[ring]).await.is_err());
+}
+
+/// A place outside that takes 10 s for each answer; all others answer at once.
+struct Slow(FakeOutbound, FakeEnv);
+
+#[async_trait]
+impl Outbound for Slow {
+    async fn post(&self, request: Outgoing) -> Result<Posted, OutboundError> {
+        if request.url.contains("slow") {
+            let done_ms = self.1.now_ms() + 10_000;
+            // Those who ask side by side wait side by side.
+            tokio::task::yield_now().await;
+            self.1.wind(done_ms.saturating_sub(self.1.now_ms()));
+        }
+        self.0.post(request).await
+    }
+
+    fn check_url(&self, url: &str) -> Result<(), UrlRefused> {
+        self.0.check_url(url)
+    }
+}
+
+#[tokio::test]
+async fn a_slow_place_keeps_a_batch_for_half_a_minute_and_goes_on_after_others() {
+    let mut rig = Rig::new(Shape::Chain(3)).await;
+    rig.platform.ports.outbound = Arc::new(Slow(rig.outbound.clone(), rig.env.clone()));
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        let body = json!({"url": "https://slow.example.com/", "events": ["*"]});
+        let made = rig.platform.create_webhook(&acme(), &body).await.expect("made").webhook;
+        let key = rig.start_telling(std::slice::from_ref(&made)).await;
+        rig.finish(&key).await;
+        jobs.push((key, TargetId::Webhook(made.id)));
+    }
+    tell(&rig.platform, &rig.embedded.stream()).await;
+    let mut batches = 0;
+    while let Some(at_ms) = rig.queue.next_delivery_ms() {
+        rig.env.wind(at_ms.saturating_sub(rig.env.now_ms()));
+        let bodies: Vec<String> = rig.queue.take_deliveries().iter().map(body).collect();
+        let began_ms = rig.env.now_ms();
+        assert!(deliver(&rig, &bodies, FUNCTION_MS).await.batch_item_failures.is_empty());
+        let ended_ms = rig.env.now_ms();
+        assert!(ended_ms - began_ms <= 30_000, "nobody's turn is longer: {} ms", ended_ms - began_ms);
+        assert!(rig.queue.next_delivery_ms().is_none_or(|at_ms| at_ms >= ended_ms + 5_000), "others come first");
+        batches += 1;
+    }
+    assert!(batches > 2, "{batches}");
+    let mut sent = 0;
+    for (key, target) in &jobs {
+        let delivery = rig.embedded.table.delivery(key, target).await.expect("read").expect("it is there");
+        assert_eq!(delivery.over, Some(Over::Told));
+        sent += rig.events(key).await.len();
+    }
+    assert_eq!(rig.outbound.sent().len(), sent, "each event once");
 }

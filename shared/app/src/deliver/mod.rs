@@ -29,6 +29,8 @@ use round::{Next, round};
 const LOOKS_MAX: u32 = 16;
 /// Longest delay that a queue knows; longer pauses are the clock's.
 const DELAY_S_MAX: u64 = 900;
+/// After which time a delivery goes on whose turn is over, in milliseconds: bells that wait are answered first.
+const PASS_ON_MS: u64 = 5_000;
 
 /// Why a delivery's bell wasn't answered.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::message::{About, Message};
-use super::{DeliverError, fits_queue, held};
+use super::{DeliverError, PASS_ON_MS, fits_queue, held};
 use crate::platform::Platform;
 use crate::ports::{
     Attempt, DeliveryBell, Disabled, Event, EventKind, OutboundError, Outgoing, Posted, Reads, Saved, Webhook,
@@ -162,10 +162,10 @@ impl Shift<'_> {
         Ok(if self.delivery.again.is_empty() { Next::Rest } else { Next::Look })
     }
 
-    /// The time is over: somebody else goes on at once.
+    /// The time is over: somebody else goes on, and others come first.
     async fn pass_on(&mut self, passed: u64) -> Result<Next, DeliverError> {
         self.rest(passed).await?;
-        self.platform.ring_delivery(self.key, &self.delivery.target, 0).await?;
+        self.platform.ring_delivery(self.key, &self.delivery.target, PASS_ON_MS).await?;
         Ok(Next::Rest)
     }
 
