@@ -135,6 +135,9 @@ pub struct Room {
     /// Ends that are being told together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// How often ends were told together: whoever has read what waits knows by it whether that is told meanwhile.
+    #[serde(default)]
+    pub told: u64,
 }
 
 impl Room {
@@ -150,6 +153,7 @@ impl Room {
             dead: None,
             moved_to: None,
             digest: None,
+            told: 0,
         }
     }
 

@@ -113,16 +113,117 @@ async fn a_chat_that_takes_nothing_is_left_alone_until_somebody_uses_the_bot_the
     world.ring(&key, &chat).await;
     world.pass(30 * MINUTE_MS).await;
     assert_eq!(world.chats.calls().iter().filter(|call| call.error.is_some()).count(), 1, "{:?}", world.told());
-    for key in [&key, &other] {
-        assert_eq!(world.delivery(key, &chat).await.over, Some(Over::GivenUp));
-    }
     let (_, root) = convoke_app::ports::Jobs::job(&world.table, &key).await.expect("read").expect("a job");
     assert_eq!(root.root().map(|root| root.status.as_str()), Some("completed"), "the job doesn't mind");
+    let back_ms = world.now_ms();
     world.link(RealmId::Group(-5), &chat).await;
     let again = world.submit(&chat).await;
-    world.pass(MINUTE_MS).await;
-    let shown = world.delivery(&again, &chat).await.shown.expect("shown");
-    assert!(shown.card.is_some(), "told again");
+    world.pass(16 * MINUTE_MS).await;
+    assert_eq!(world.ends(), ids(std::slice::from_ref(&key)), "what came to an end meanwhile is told");
+    for running in [&other, &again] {
+        let card = world.delivery(running, &chat).await.shown.and_then(|shown| shown.card).expect("a card");
+        assert!(card.at_ms >= back_ms, "told again");
+    }
+}
+
+#[tokio::test]
+async fn a_chat_that_takes_nothing_for_a_day_is_given_up() {
+    let (mut world, chat, key) = carded(Bot::Telegram, "tg_-5").await;
+    world.platform.leave_chat(&chat, "kicked").await.expect("up");
+    world.end(&key).await;
+    world.ring(&key, &chat).await;
+    world.pass(23 * 60 * MINUTE_MS).await;
+    assert_eq!(world.delivery(&key, &chat).await.over, None);
+    world.pass(2 * 60 * MINUTE_MS).await;
+    assert_eq!(world.delivery(&key, &chat).await.over, Some(Over::GivenUp));
+    assert_eq!(world.told(), ["card"]);
+}
+
+#[tokio::test]
+async fn a_chat_that_takes_no_files_is_told_by_text() {
+    for (bot, at) in [(Bot::Discord, "dc_5"), (Bot::Telegram, "tg_-5")] {
+        let (mut world, chat, key) = carded(bot, at).await;
+        let other = world.submit(&chat).await;
+        let detail = "not enough rights to send documents to the chat".to_owned();
+        world.pass(MINUTE_MS).await;
+        world.chats.answer([refused(ChatError::Dead { detail })]);
+        ended(&mut world, &chat, &key).await;
+        let calls = world.chats.calls();
+        let ends: Vec<_> = calls.iter().filter(|call| call.body["kind"] == "end").collect();
+        assert_eq!((ends.len(), ends[0].files.is_empty(), ends[1].files.is_empty()), (2, false, true), "{at}");
+        assert_eq!(ends[1].error, None);
+        assert_eq!(world.delivery(&key, &chat).await.over, Some(Over::Told));
+        assert_eq!(world.delivery(&other, &chat).await.over, None, "the chat isn't closed");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_takes_too_long_isnt_tried_again() {
+    let (mut world, chat, key) = carded(Bot::Telegram, "tg_5").await;
+    world.chats.answer([refused(ChatError::Unknown { detail: "no answer within 10 s".into() })]);
+    ended(&mut world, &chat, &key).await;
+    assert_eq!(world.told(), ["card", "end!", "end", "~card"], "as rich as ever");
+    let calls = world.chats.calls();
+    assert_eq!((calls[1].files.is_empty(), calls[2].files.is_empty()), (false, true));
+}
+
+#[tokio::test]
+async fn a_card_that_isnt_accepted_keeps_no_end_from_being_told() {
+    let rejected = || refused(ChatError::Rejected { detail: "no".into() });
+    let (mut world, chat, key) = submitted(Bot::Discord, "dc_5").await;
+    world.chats.answer([rejected(), rejected()]);
+    world.pass(10 * MINUTE_MS).await;
+    assert_eq!(world.told(), ["card!", "card plain!"], "nobody insists");
+    ended(&mut world, &chat, &key).await;
+    assert_eq!(world.told()[2..], ["end plain"]);
+    assert_eq!(world.delivery(&key, &chat).await.over, Some(Over::Told));
+
+    let (mut world, chat, key) = carded(Bot::Telegram, "tg_5").await;
+    world.chats.answer([rejected(), rejected()]);
+    world.pass(MINUTE_MS + MINUTE_MS / 2).await;
+    assert_eq!(world.told(), ["card", "~card!", "~card plain!"]);
+    ended(&mut world, &chat, &key).await;
+    assert_eq!(world.ends(), ids(std::slice::from_ref(&key)));
+}
+
+#[tokio::test]
+async fn a_card_that_was_edited_too_often_waits_alone() {
+    let (mut world, chat, key) = carded(Bot::Telegram, "tg_5").await;
+    world.chats.answer([refused(ChatError::Paused { after_ms: 30 * MINUTE_MS })]);
+    world.pass(2 * MINUTE_MS).await;
+    assert_eq!(world.told(), ["card", "~card!"]);
+    let other = world.submit(&chat).await;
+    world.pass(MINUTE_MS / 2).await;
+    assert_eq!(world.told()[2..], ["card"], "others are shown");
+    ended(&mut world, &chat, &key).await;
+    assert_eq!(world.ends(), ids(&[key]), "and so is its end");
+    assert_eq!(world.delivery(&other, &chat).await.over, None);
+}
+
+#[tokio::test]
+async fn a_bot_that_isnt_served_keeps_silent_and_is_tried_for_a_day() {
+    let (mut world, chat, key) = carded(Bot::Telegram, "tg_5").await;
+    let unknown = || refused(ChatError::Refused { detail: "Unauthorized".into() });
+    world.chats.answer(std::iter::repeat_with(unknown).take(400));
+    let asked_ms = world.now_ms();
+    ended(&mut world, &chat, &key).await;
+    let tried = world.chats.calls().len() - 1;
+    assert!((2..=4).contains(&tried), "every five minutes: {tried} in ten");
+    while world.delivery(&key, &chat).await.over.is_none() {
+        assert!(world.now_ms() < asked_ms + 26 * 60 * MINUTE_MS, "it is never given up");
+        world.pass(30 * MINUTE_MS).await;
+    }
+    assert!(world.now_ms() >= asked_ms + 24 * 60 * MINUTE_MS);
+}
+
+#[tokio::test]
+async fn a_wish_for_silence_for_ever_is_kept_for_half_a_day() {
+    let (mut world, chat, key) = carded(Bot::Discord, "dc_5").await;
+    world.chats.answer([refused(ChatError::Throttled { after_ms: u64::MAX, is_global: false })]);
+    ended(&mut world, &chat, &key).await;
+    assert_eq!(world.told(), ["card", "end!"]);
+    world.pass(12 * 60 * MINUTE_MS).await;
+    assert_eq!(world.ends(), ids(&[key]));
 }
 
 #[tokio::test]
@@ -218,12 +319,13 @@ async fn what_follows_a_card_goes_to_its_thread_while_there_is_one() {
     world.chats.open_threads();
     world.pass(MINUTE_MS / 2).await;
     let thread = world.delivery(&key, &chat).await.shown.and_then(|shown| shown.talk).expect("a thread");
-    world.chats.answer([refused(ChatError::Dead { detail: "the thread is locked".into() })]);
+    let locked = || refused(ChatError::Dead { detail: "the thread is locked".into() });
+    world.chats.answer([locked(), locked()]);
     ended(&mut world, &chat, &key).await;
     let calls = world.chats.calls();
     let places: Vec<ChatId> = calls.iter().map(|call| call.chat).collect();
-    assert_eq!(world.told(), ["card", "end!", "end", "~card"]);
-    assert_eq!(places, [chat, thread, chat, chat]);
+    assert_eq!(world.told(), ["card", "end!", "end plain!", "end plain", "~card plain"]);
+    assert_eq!(places, [chat, thread, thread, chat, chat]);
 }
 
 #[tokio::test]

@@ -6,3 +6,4 @@ mod moves;
 mod reviews;
 mod rig;
 mod scale;
+mod together;

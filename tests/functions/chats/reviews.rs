@@ -50,11 +50,11 @@ async fn a_review_is_one_message_that_says_in_the_end_how_it_was_decided() {
     world.pass(30 * MINUTE_MS).await;
     assert_eq!((count(&world, "review"), count(&world, "reminder")), (1, 1), "{:?}", world.told());
     decided(&mut world, &key, &review).await;
-    assert_eq!((count(&world, "~review"), count(&world, "end"), count(&world, "reminder")), (1, 1, 1));
+    assert_eq!((count(&world, "~review"), count(&world, "end"), count(&world, "reminder")), (2, 1, 1));
     let messages = world.chats.messages();
     let states: Vec<_> =
         messages.iter().filter(|(_, body)| body["kind"] == "review").map(|(_, body)| &body["state"]).collect();
-    assert_eq!(states, ["approved"]);
+    assert_eq!(states, ["approved", "approved"], "the reminder says so, too");
     assert_eq!(world.ends(), ids(std::slice::from_ref(&key)));
 }
 
@@ -67,8 +67,22 @@ async fn a_review_of_unknown_outcome_is_asked_again_and_a_deleted_one_is_let_go(
     .await;
     assert_eq!((count(&world, "review!"), count(&world, "review")), (1, 1), "{:?}", world.told());
     let shown = world.delivery(&key, &chat("tg_-5")).await.shown.expect("shown");
-    world.chats.delete(&shown.reviews[&review].message);
+    world.chats.delete(shown.reviews[&review].message.as_ref().expect("asked"));
     decided(&mut world, &key, &review).await;
     assert_eq!(world.ends(), ids(std::slice::from_ref(&key)));
     assert!(world.delivery(&key, &chat("tg_-5")).await.over.is_some());
+}
+
+#[tokio::test]
+async fn a_review_that_isnt_accepted_keeps_no_end_from_being_told() {
+    let rejected = || Answer::Refused(ChatError::Rejected { detail: "no".into() });
+    let (mut world, key, review) = Box::pin(asked(|world| world.chats.answer([rejected(), rejected()]))).await;
+    assert_eq!((count(&world, "review!"), count(&world, "review plain!")), (1, 1), "{:?}", world.told());
+    world.pass(30 * MINUTE_MS).await;
+    decided(&mut world, &key, &review).await;
+    assert_eq!(
+        (count(&world, "review plain"), count(&world, "reminder plain"), count(&world, "~review plain")),
+        (0, 0, 0)
+    );
+    assert_eq!(world.ends(), ids(std::slice::from_ref(&key)));
 }

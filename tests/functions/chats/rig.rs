@@ -55,8 +55,17 @@ impl World {
 
     /// Of jobs of this shape.
     pub fn of(bot: Bot, shape: Shape) -> Self {
+        Self::over(FakeTable::default(), (bot, shape))
+    }
+
+    /// Its table fails so.
+    pub fn with_faults(bot: Bot, faults: &Faults) -> Self {
+        Self::over(FakeTable::new(faults.clone()), (bot, Shape::One))
+    }
+
+    fn over(table: FakeTable, (bot, shape): (Bot, Shape)) -> Self {
         let env = FakeEnv::new(NOW_MS, 11);
-        let (table, queue) = (FakeTable::default(), FakeQueue::new(env.clone(), Faults::default()));
+        let queue = FakeQueue::new(env.clone(), Faults::default());
         let chats = FakeChats::new(bot, env.clone());
         let host = Some(Arc::new(chats.clone()) as _);
         let chat_hosts = match bot {

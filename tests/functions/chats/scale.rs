@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use convoke_domain::chat::{Bot, ChatId, RealmId};
 use convoke_domain::ids::JobKey;
+use convoke_tests::fakes::{Fault, Faults};
 
 use super::rig::{World, chat, ids};
 
@@ -139,4 +140,34 @@ async fn an_outage_in_one_busy_group_loses_nothing_and_doubles_nothing() {
     world.chats.go_down(10 * MINUTE_MS);
     world.pass(90 * MINUTE_MS).await;
     all_is_told(&world, &keys, topic).await;
+}
+
+#[tokio::test]
+async fn cards_whose_threads_are_calls_of_their_own_keep_the_bots_limit() {
+    let mut world = World::new(Bot::Discord);
+    world.chats.open_threads();
+    let mut keys = Vec::new();
+    for n in 0..200 {
+        let (chat, realm) = discord(n);
+        world.link(realm, &chat).await;
+        keys.push(world.submit(&chat).await);
+    }
+    world.pass(2 * MINUTE_MS).await;
+    assert_eq!(world.chats.broken(), Vec::<String>::new());
+    assert_eq!(world.told(), vec!["card"; keys.len()]);
+}
+
+#[tokio::test]
+async fn one_tick_rings_for_all_that_is_due_whatever_becomes_of_jobs() {
+    let faults = Faults::by(|what| if what == "due" { Fault::Throttled } else { Fault::None });
+    let world = World::with_faults(Bot::Discord, &faults);
+    for n in 0..1_200 {
+        let (chat, realm) = discord(n);
+        world.link(realm, &chat).await;
+        world.submit(&chat).await;
+    }
+    world.queue.take_deliveries();
+    world.env.wind(16 * MINUTE_MS);
+    world.platform.tick(world.now_ms()).await.expect_err("jobs can't be looked at");
+    assert_eq!(world.queue.take_deliveries().len(), 1_200);
 }

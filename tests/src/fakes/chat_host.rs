@@ -157,7 +157,9 @@ impl State {
             return Some(Answer::Refused(ChatError::Throttled { after_ms: *ms, is_global: false }));
         }
         let most = if bot == Bot::Discord { 50 } else { 30 };
-        if since(1_000).filter(|other| other.at_ms / 1_000 == call.at_ms / 1_000).count() >= most {
+        let in_second = since(1_000).filter(|other| other.at_ms / 1_000 == call.at_ms / 1_000);
+        let made: u32 = in_second.map(|other| self.weight(&other.body)).sum();
+        if made + self.weight(&call.body) > most {
             self.broken.push(format!("{bot} at {}: over {most} calls in a second", call.at_ms));
             return Some(Answer::Refused(ChatError::Throttled { after_ms: 1_000, is_global: true }));
         }
@@ -172,6 +174,11 @@ impl State {
             }));
         }
         self.answers.pop_front()
+    }
+
+    /// How many calls a message is: opening a card's thread, and letting somebody in, are two more.
+    fn weight(&self, body: &Value) -> u32 {
+        if self.threads && body["kind"] == "card" && body["status"] != "completed" { 3 } else { 1 }
     }
 
     fn post(&mut self, bot: Bot, call: &Call) -> PostedMessage {
@@ -223,6 +230,10 @@ impl ChatHost for FakeChats {
             body["plain"] = json!(true);
         }
         Rendered { body, files }
+    }
+
+    fn calls(&self, _: &ChatId, rendered: &Rendered) -> u32 {
+        self.lock().weight(&rendered.body)
     }
 
     async fn post(&self, chat: &ChatId, rendered: &Rendered, nonce: &str) -> Result<PostedMessage, ChatError> {

@@ -160,6 +160,19 @@ pub enum ChatError {
         /// What the platform said; no secrets.
         detail: String,
     },
+    /// The message can't be edited for a while, surely not now; any other can.
+    #[error("the message wants {after_ms} ms of silence")]
+    Paused {
+        /// For how long.
+        after_ms: u64,
+    },
+    /// The platform doesn't serve the bot: surely not taken. An operator has to see to its token; every further try counts
+    /// against whoever makes it.
+    #[error("the bot isn't served: {detail}")]
+    Refused {
+        /// What the platform said; no secrets.
+        detail: String,
+    },
     /// Surely not taken: no connection, or the platform says that it couldn't. Try again later.
     #[error("not sent: {detail}")]
     Unsent {
@@ -186,6 +199,11 @@ pub trait ChatHost: Send + Sync {
 
     /// Writes a notice. Pure: the same notice comes out the same.
     fn render(&self, notice: &Notice, form: Form) -> Rendered;
+
+    /// How many calls it takes to post this there, as far as that is known.
+    fn calls(&self, _chat: &ChatId, _rendered: &Rendered) -> u32 {
+        1
+    }
 
     /// Posts a message: one try, at most 10 s. `nonce` has at most 25 characters `[a-z0-9]`, and is the same for a repeat
     /// of the same message.

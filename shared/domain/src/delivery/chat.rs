@@ -52,12 +52,16 @@ pub struct Card {
 }
 
 /// An open review that is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownReview {
     /// Token of its buttons.
     pub token: String,
-    /// Its message.
-    pub message: MessageRef,
+    /// Its message; none where the platform took none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// The message that reminded people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<MessageRef>,
     /// Whether people were reminded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reminded: bool,

@@ -35,7 +35,9 @@ use todo::todo;
 enum Place {
     /// To a chat of this realm.
     At(ChatId, RealmId),
-    /// Nowhere: it takes nothing, or nobody knows whose it is.
+    /// To a chat that takes nothing until somebody uses the bot there.
+    Dead(ChatId),
+    /// Nowhere: nobody knows whose it is, or it isn't the tenant's.
     Nowhere,
 }
 
@@ -50,7 +52,7 @@ pub(super) async fn round(
         let Some(mut shift) = claim(platform, (bell, until), delivery, (*target, *target)).await? else {
             return Ok(Next::Rest);
         };
-        return shift.no_host().await;
+        return shift.look_later().await;
     };
     let (shown, now_ms) = (delivery.shown.clone().unwrap_or_default(), platform.ports.env.now_ms());
     let subject = Subject::load(platform, &bell.key).await?;
@@ -59,12 +61,16 @@ pub(super) async fn round(
         return Ok(Next::Rest);
     }
     let place = place(platform, &bell.key, target).await?;
-    let chat = if let Place::At(chat, _) = &place { *chat } else { *target };
+    let chat = match &place {
+        Place::At(chat, _) | Place::Dead(chat) => *chat,
+        Place::Nowhere => *target,
+    };
     let Some(mut shift) = claim(platform, (bell, until), delivery, (*target, chat)).await? else {
         return Ok(Next::Look);
     };
     match place {
-        Place::Nowhere => shift.give_up("the chat takes nothing, or isn't linked any more").await,
+        Place::Nowhere => shift.give_up("the chat isn't linked any more").await,
+        Place::Dead(_) => shift.look_later().await,
         Place::At(_, realm) => shift.show_all(host, &subject, (todo, realm)).await,
     }
 }
@@ -89,7 +95,7 @@ async fn claim<'s>(
     }
 }
 
-/// Where a target is by now, if it is linked to the job's tenant and takes anything.
+/// Where a target is by now, if it is linked to the job's tenant, and whether it takes anything.
 async fn place(platform: &Platform, key: &JobKey, target: &ChatId) -> Result<Place, DeliverError> {
     let mut chat = *target;
     for _ in 0..=MOVES_MAX {
@@ -100,13 +106,17 @@ async fn place(platform: &Platform, key: &JobKey, target: &ChatId) -> Result<Pla
             chat = to;
             continue;
         }
-        if room.as_ref().is_some_and(|room| room.dead.is_some()) {
-            return Ok(Place::Nowhere);
-        }
+        let is_dead = room.as_ref().is_some_and(|room| room.dead.is_some());
         let Some(realm) = chat.own_realm().or(room.map(|room| room.realm)) else { return Ok(Place::Nowhere) };
         let link = platform.ports.links.link(&realm).await?;
         let is_own = link.is_some_and(|link| link.tenant == key.tenant);
-        return Ok(if is_own { Place::At(chat, realm) } else { Place::Nowhere });
+        return Ok(if is_own && is_dead {
+            Place::Dead(chat)
+        } else if is_own {
+            Place::At(chat, realm)
+        } else {
+            Place::Nowhere
+        });
     }
     Ok(Place::Nowhere)
 }

@@ -1,7 +1,7 @@
 //! What follows where a platform didn't take a message.
 
 use convoke_domain::chat::ChatId;
-use convoke_domain::delivery::{CARDS_MAX, EndTold, QUIET_MS, Shown, chat_pause_ms};
+use convoke_domain::delivery::{ASKED_MS_MAX, CARDS_MAX, Card, EndTold, QUIET_MS, Shown, ShownReview, chat_pause_ms};
 use convoke_domain::room::{Dead, Digest};
 
 use super::super::DeliverError;
@@ -9,12 +9,13 @@ use super::super::round::Next;
 use super::failed;
 use super::room::Whose;
 use super::shift::{Done, Scene, Shift};
+use super::todo::Step;
 use crate::ports::ChatError;
 
 /// How long to wait before another card is posted where it isn't known whether there is one.
 const CARD_UNKNOWN_MS: u64 = 60_000;
-/// How long a chat rests whose bot isn't set up in this process.
-const NO_HOST_MS: u64 = 15 * 60_000;
+/// How long a bot keeps silent whose platform doesn't want to know it, or the network in front of it this address.
+const BOT_SILENCE_MS: u64 = 5 * 60_000;
 
 impl Shift<'_> {
     /// Sees to what went wrong with a message to `chat`; `digest` is what it told together, if it did.
@@ -31,8 +32,15 @@ impl Shift<'_> {
         match error {
             ChatError::Throttled { after_ms, is_global } => {
                 let whose = if *is_global { Whose::Bot(chat.bot()) } else { Whose::Room };
+                let after_ms = (*after_ms).min(ASKED_MS_MAX);
                 scene.rooms.silence(&chat, whose, self.now_ms() + after_ms).await?;
-                self.wait_in_crowd(*after_ms).await
+                self.wait_in_crowd(after_ms).await
+            }
+            ChatError::Paused { after_ms } => self.wait_in_crowd((*after_ms).min(ASKED_MS_MAX)).await,
+            ChatError::Refused { detail } => {
+                tracing::error!(bot = %chat.bot(), detail, "a platform refuses the bot itself: see to its token");
+                scene.rooms.silence(&chat, Whose::Bot(chat.bot()), self.now_ms() + BOT_SILENCE_MS).await?;
+                self.fail().await
             }
             ChatError::Dead { detail } => self.dead(scene, (chat, detail)).await,
             ChatError::Moved { to } => self.moved((chat, *to)).await,
@@ -57,7 +65,7 @@ impl Shift<'_> {
         }
         let dead = Dead { at_ms: self.now_ms(), why: why.to_owned() };
         scene.rooms.change(&chat, |room| room.dead = Some(dead.clone())).await?;
-        Ok(Done::Stop(self.give_up(why).await?))
+        Ok(Done::Stop(self.look_later().await?))
     }
 
     /// The chat is called otherwise: the next look follows it there, and posts what can't be edited any more.
@@ -79,14 +87,36 @@ impl Shift<'_> {
         self.look().await
     }
 
-    /// A mistake of ours: the message is sent once more, as plain text, and if that isn't taken either, never.
+    /// A mistake of ours: the message is sent once more, as plain text, and if that isn't taken either, not at all.
     async fn rejected(&mut self, detail: &str) -> Result<Done, DeliverError> {
         tracing::error!(job = %self.key, target = %self.delivery.target, detail, "a platform doesn't accept a message");
         if !self.shown().is_plain {
             self.note(|shown| shown.is_plain = true).await?;
             return self.look().await;
         }
-        Ok(Done::Stop(self.give_up("the platform accepts no message about this job").await?))
+        Ok(Done::Refused)
+    }
+
+    /// What the platform takes in no form is left out, so that what follows is told; the last message is the end.
+    pub(super) async fn leave_out(&mut self, scene: &Scene<'_>, step: &Step) -> Result<Done, DeliverError> {
+        match step {
+            Step::End => Ok(Done::Stop(self.give_up("the platform doesn't accept the job's end").await?)),
+            Step::Ask(review) => {
+                let unshown = ShownReview { reminded: true, ..ShownReview::default() };
+                self.note(|shown| drop(shown.reviews.insert(review.id.clone(), unshown.clone()))).await
+            }
+            Step::Remind(review) => self.reminded(review, None).await,
+            Step::Close(review) => self.note(|shown| drop(shown.reviews.remove(&review.id))).await,
+            Step::Card(hash) => {
+                let is_final = scene.subject.job.status.is_terminal();
+                let (hash, at_ms) = (hash.clone(), self.now_ms());
+                self.note(|shown| match &mut shown.card {
+                    Some(card) => *card = Card { hash: hash.clone(), at_ms, is_final, ..card.clone() },
+                    None => shown.cards = CARDS_MAX,
+                })
+                .await
+            }
+        }
     }
 
     /// Nobody knows whether there is a card now: rather none than two, but for a newer state, a little later.
@@ -111,10 +141,10 @@ impl Shift<'_> {
         Ok(Done::Stop(Next::Rest))
     }
 
-    /// This process can't speak to the chat: that is looked at again, but not for ever.
-    pub(super) async fn no_host(&mut self) -> Result<Next, DeliverError> {
+    /// This process can't speak to the chat, or the chat takes nothing: that is looked at again, but not for ever.
+    pub(super) async fn look_later(&mut self) -> Result<Next, DeliverError> {
         let goes_on = chat_pause_ms(self.delivery.failed, self.failing_ms(), 0).is_some();
-        self.leave_alone(goes_on.then_some(NO_HOST_MS)).await?;
+        self.leave_alone(goes_on.then_some(QUIET_MS)).await?;
         Ok(Next::Rest)
     }
 
@@ -138,12 +168,14 @@ impl Shift<'_> {
             }
             ChatError::Rejected { .. }
             | ChatError::Throttled { .. }
+            | ChatError::Paused { .. }
+            | ChatError::Refused { .. }
             | ChatError::Dead { .. }
             | ChatError::Gone
             | ChatError::Moved { .. }
             | ChatError::Unsent { .. } => None,
         };
-        scene.rooms.change(&digest.chat, |room| room.digest.clone_from(&left)).await
+        scene.rooms.change_digest(digest, |room| room.digest.clone_from(&left)).await
     }
 
     /// Whether the end is told, or waits to be told together.

@@ -24,6 +24,10 @@ pub(super) enum Space {
     Closed,
 }
 
+/// What is told together, and how often that was done in its room when it was put together.
+#[derive(Clone, Copy)]
+pub(super) struct Begun<'d>(pub &'d Digest, pub u64);
+
 /// A room of a tenant's.
 pub(super) struct Rooms<'r> {
     pub platform: &'r Platform,
@@ -37,7 +41,17 @@ impl Rooms<'_> {
         &self,
         chat: &ChatId,
         urgency: Urgency,
-        digest: Option<&Digest>,
+        digest: Option<Begun<'_>>,
+    ) -> Result<Space, DeliverError> {
+        self.take_for(chat, (urgency, 1), digest).await
+    }
+
+    /// The same for a message that takes several calls.
+    pub(super) async fn take_for(
+        &self,
+        chat: &ChatId,
+        (urgency, calls): (Urgency, u32),
+        digest: Option<Begun<'_>>,
     ) -> Result<Space, DeliverError> {
         let ports = &self.platform.ports;
         let standing = ports.rooms.standing(self.tenant, &chat.room()).await?;
@@ -49,7 +63,11 @@ impl Rooms<'_> {
             if room.dead.is_some() || room.moved_to.is_some() {
                 return Ok(Space::Closed);
             }
-            let others_ms = digest.map_or(0, |own| others_ms(&room, own, now_ms));
+            if digest.is_some_and(|Begun(_, told)| room.told != told) {
+                // What waited then may be told by now.
+                return Ok(Space::In(RACE_MS));
+            }
+            let others_ms = digest.map_or(0, |Begun(own, _)| others_ms(&room, own, now_ms));
             let bot_ms = standing.bot_not_before_ms.saturating_sub(now_ms);
             let wait_ms = room.wait_ms(urgency, now_ms).max(others_ms).max(bot_ms);
             if wait_ms > 0 {
@@ -58,14 +76,17 @@ impl Rooms<'_> {
             let second = now_ms / 1_000;
             if counted_s != Some(second) {
                 counted_s = Some(second);
-                let nth = ports.rooms.count_call(chat.bot(), second).await?;
+                let mut nth = 0;
+                for _ in 0..calls {
+                    nth = ports.rooms.count_call(chat.bot(), second).await?;
+                }
                 match wait_in_line_ms(nth, calls_a_second(chat), now_ms) {
                     0 => {}
                     wait_ms => return Ok(Space::In(wait_ms)),
                 }
             }
             let mut next = room.sending(ports.env.nonce(), now_ms);
-            if let Some(digest) = digest {
+            if let Some(Begun(digest, _)) = digest {
                 next.digest = Some(digest.clone());
             }
             match ports.rooms.save_room(self.tenant, &next).await? {
@@ -75,6 +96,17 @@ impl Rooms<'_> {
             }
         }
         Ok(Space::In(RACE_MS))
+    }
+
+    /// Replaces what is being told together, unless others have by now.
+    pub(super) async fn change_digest(&self, digest: &Digest, change: impl Fn(&mut Room)) -> Result<(), DeliverError> {
+        let is_own = |told: &Digest| told.nonce == digest.nonce;
+        self.change(&digest.chat, |room| {
+            if room.digest.as_ref().is_some_and(is_own) {
+                change(room)
+            }
+        })
+        .await
     }
 
     /// The room as it is stored.

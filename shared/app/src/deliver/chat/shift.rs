@@ -10,7 +10,7 @@ use convoke_domain::room::{Urgency, slot_ms};
 use sha2::{Digest, Sha256};
 
 use super::super::round::Next;
-use super::super::{DeliverError, fits_queue, held};
+use super::super::{DeliverError, PASS_ON_MS, fits_queue, held};
 use super::failed;
 use super::notices::Subject;
 use super::room::{Rooms, Space};
@@ -26,6 +26,8 @@ const ROOM_MS: u64 = 15_000;
 pub(super) enum Done {
     /// It does.
     Go,
+    /// It does, without this one: the platform takes it in no form.
+    Refused,
     /// Not now.
     Stop(Next),
 }
@@ -155,9 +157,9 @@ impl Shift<'_> {
         let scene = Scene { host, subject, rooms };
         for step in &todo.steps {
             if self.now_ms() + ROOM_MS >= self.until.deadline_ms {
-                // The time is over: somebody else goes on at once.
+                // The time is over: somebody else goes on, and others come first.
                 self.rest(QUIET_MS).await?;
-                self.platform.ring_delivery(self.key, &self.delivery.target, 0).await?;
+                self.platform.ring_delivery(self.key, &self.delivery.target, PASS_ON_MS).await?;
                 return Ok(Next::Rest);
             }
             if let Done::Stop(next) = self.show(&scene, step).await? {
@@ -176,6 +178,13 @@ impl Shift<'_> {
     }
 
     async fn show(&mut self, scene: &Scene<'_>, step: &Step) -> Result<Done, DeliverError> {
+        match self.try_to_show(scene, step).await? {
+            Done::Refused => self.leave_out(scene, step).await,
+            done => Ok(done),
+        }
+    }
+
+    async fn try_to_show(&mut self, scene: &Scene<'_>, step: &Step) -> Result<Done, DeliverError> {
         match step {
             Step::Ask(review) => self.ask(scene, review).await,
             Step::Remind(review) => self.remind(scene, review).await,
@@ -200,7 +209,8 @@ impl Shift<'_> {
         let nonce = self.nonce_of(&format!("review {}", review.id));
         match self.post(scene, (&chat, &notice, &nonce)).await {
             Ok(posted) => {
-                let open = ShownReview { token, message: posted.message, reminded: review.reminded };
+                let message = Some(posted.message);
+                let open = ShownReview { token, message, reminder: None, reminded: review.reminded };
                 self.note(|shown| drop(shown.reviews.insert(review.id.clone(), open.clone()))).await
             }
             Err(error) => self.outcome(scene, (chat, &error), None).await,
@@ -219,42 +229,63 @@ impl Shift<'_> {
         let notice = Notice::Reminder(scene.subject.review(review.clone(), open.token));
         let nonce = self.nonce_of(&format!("reminder {}", review.id));
         match self.post(scene, (&chat, &notice, &nonce)).await {
-            Ok(_) => {
-                self.note(|shown| {
-                    if let Some(open) = shown.reviews.get_mut(&review.id) {
-                        open.reminded = true;
-                    }
-                })
-                .await
-            }
+            Ok(posted) => self.reminded(review, Some(posted.message)).await,
             Err(error) => self.outcome(scene, (chat, &error), None).await,
         }
     }
 
-    /// Writes into a review's message how it was decided.
+    /// People were reminded, by that message.
+    pub(super) async fn reminded(
+        &mut self,
+        review: &ReviewView,
+        reminder: Option<MessageRef>,
+    ) -> Result<Done, DeliverError> {
+        self.note(|shown| {
+            if let Some(open) = shown.reviews.get_mut(&review.id) {
+                open.reminded = true;
+                open.reminder.clone_from(&reminder);
+            }
+        })
+        .await
+    }
+
+    /// Writes into a review's messages how it was decided, into the one that reminded people first.
     async fn close(&mut self, scene: &Scene<'_>, review: &ReviewView) -> Result<Done, DeliverError> {
-        let Some(open) = self.shown().reviews.remove(&review.id) else { return Ok(Done::Go) };
-        let notice = Notice::Review(scene.subject.review(review.clone(), open.token));
-        let rendered = scene.host.render(&notice, self.form());
-        match self.edit(scene, (&open.message, &rendered), Urgency::Soon).await? {
-            // What is gone shows nothing wrong.
-            Edited::Done | Edited::Gone => self.note(|shown| drop(shown.reviews.remove(&review.id))).await,
-            Edited::Not(done) => Ok(done),
+        while let Some(open) = self.shown().reviews.remove(&review.id) {
+            let is_reminder = open.reminder.is_some();
+            if let Some(message) = open.reminder.or(open.message) {
+                let notice = Notice::Review(scene.subject.review(review.clone(), open.token));
+                let rendered = scene.host.render(&notice, self.form());
+                // What is gone shows nothing wrong.
+                if let Edited::Not(done) = self.edit(scene, (&message, &rendered), Urgency::Soon).await? {
+                    return Ok(done);
+                }
+            }
+            let closed = self.note(|shown| match shown.reviews.get_mut(&review.id) {
+                Some(open) if is_reminder => open.reminder = None,
+                _ => drop(shown.reviews.remove(&review.id)),
+            });
+            if let Done::Stop(next) = closed.await? {
+                return Ok(Done::Stop(next));
+            }
         }
+        Ok(Done::Go)
     }
 
     async fn post_card(&mut self, scene: &Scene<'_>, hash: &str) -> Result<Done, DeliverError> {
         // A thread hangs under the card; a topic that is gone doesn't come back.
         let chat = self.shown().talk.filter(|talk| talk.room() == self.chat.room()).unwrap_or(self.chat);
-        match scene.rooms.take(&chat, Urgency::Soon, None).await? {
+        let (shown, now_ms) = (self.shown(), self.now_ms());
+        let notice = Notice::Card(scene.subject.card(&self.token(), now_ms));
+        let rendered = scene.host.render(&notice, self.form());
+        let calls = scene.host.calls(&chat, &rendered);
+        match scene.rooms.take_for(&chat, (Urgency::Soon, calls), None).await? {
             Space::In(wait_ms) => return self.wait_in_crowd(wait_ms).await,
             Space::Closed => return self.closed(chat).await,
             Space::Free => {}
         }
-        let (shown, now_ms) = (self.shown(), self.now_ms());
-        let notice = Notice::Card(scene.subject.card(&self.token(), now_ms));
         let nonce = self.nonce_of(&format!("card {}", shown.cards));
-        match self.post(scene, (&chat, &notice, &nonce)).await {
+        match self.send(scene, (&chat, &rendered, &nonce)).await {
             Ok(PostedMessage { message, talk }) => {
                 let card = Card { message, hash: hash.to_owned(), at_ms: now_ms, is_final: false };
                 self.note(|shown| {
@@ -295,8 +326,19 @@ impl Shift<'_> {
         scene: &Scene<'_>,
         (chat, notice, nonce): (&ChatId, &Notice, &str),
     ) -> Result<PostedMessage, ChatError> {
-        let rendered = scene.host.render(notice, self.form());
-        scene.host.post(chat, &rendered, nonce).await
+        self.send(scene, (chat, &scene.host.render(notice, self.form()), nonce)).await
+    }
+
+    /// The same of one that is written. A chat that takes no files may take text: that is tried before it is closed.
+    pub(super) async fn send(
+        &self,
+        scene: &Scene<'_>,
+        (chat, rendered, nonce): (&ChatId, &Rendered, &str),
+    ) -> Result<PostedMessage, ChatError> {
+        match scene.host.post(chat, rendered, nonce).await {
+            Err(ChatError::Dead { detail }) if !rendered.files.is_empty() => Err(ChatError::Rejected { detail }),
+            posted => posted,
+        }
     }
 
     async fn edit(

@@ -18,9 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::DeliverError;
 use super::failed;
-use super::room::{Space, others_ms};
+use super::room::{Begun, Space, others_ms};
 use super::shift::{Done, Scene, Shift};
-use crate::ports::{ChatError, DIGEST_MAX, Form, Notice, Saved};
+use crate::ports::{ChatError, DIGEST_MAX, FilesMax, Form, Notice, Saved};
 use crate::webhooks::RACES_MAX;
 
 /// How long nobody else tells what is being told together, in milliseconds: a call and some.
@@ -33,31 +33,36 @@ const LINE_MAX: u32 = 200;
 impl Shift<'_> {
     pub(super) async fn end(&mut self, scene: &Scene<'_>) -> Result<Done, DeliverError> {
         let chat = self.talk();
-        if let Some(room) = scene.rooms.room(&chat).await?
+        let room = scene.rooms.room(&chat).await?;
+        if let Some(room) = &room
             && let Some(begun) = room.digest.clone()
         {
-            return self.begun(scene, (&room, begun)).await;
+            return self.begun(scene, (room, begun)).await;
         }
         let waiting = self.waiting(&chat).await?;
         if self.end_told() == EndTold::Open && waiting.is_empty() {
             return self.tell_alone(scene, chat).await;
         }
-        self.mark_waiting(&chat).await?;
         let (mut jobs, own) = (waiting, self.own());
+        if self.end_told() == EndTold::Waits && self.end_of(&own).await? == Some(EndTold::Told) {
+            // By somebody else, since this delivery was claimed.
+            return self.end_is_told().await;
+        }
+        self.mark_waiting(&chat).await?;
         if !jobs.contains(&own) {
             jobs.truncate(DIGEST_MAX - 1);
             jobs.push(own);
         }
         let nonce = nonce_of(&chat, &jobs);
         let digest = room::Digest { nonce, chat, jobs, until_ms: self.now_ms() + DIGEST_MS, is_plain: false };
-        self.tell_together(scene, digest).await
+        self.tell_together(scene, (digest, room.map_or(0, |room| room.told))).await
     }
 
     /// Somebody has begun to tell several together: that is finished first, by whoever comes once their time is over.
     async fn begun(&mut self, scene: &Scene<'_>, (room, digest): (&Room, room::Digest)) -> Result<Done, DeliverError> {
         match others_ms(room, &digest, self.now_ms()) {
             0 if self.is_sent(&digest).await? => self.are_told(scene, &digest).await,
-            0 => self.tell_together(scene, digest).await,
+            0 => self.tell_together(scene, (digest, room.told)).await,
             wait_ms => self.stand_in_line(self.talk(), wait_ms).await,
         }
     }
@@ -68,7 +73,7 @@ impl Shift<'_> {
             Space::Closed => return self.closed(chat).await,
             Space::Free => {}
         }
-        let notice = self.end_notice(scene).await?;
+        let notice = self.end_notice(scene, self.form()).await?;
         let nonce = self.nonce_of("end");
         match self.post(scene, (&chat, &notice, &nonce)).await {
             Ok(_) => self.end_is_told().await,
@@ -76,27 +81,33 @@ impl Shift<'_> {
         }
     }
 
-    async fn end_notice(&self, scene: &Scene<'_>) -> Result<Notice, DeliverError> {
-        let shown = self.shown();
-        let end = scene.subject.end(self.platform, self.key, (&shown, scene.host.files_max())).await?;
-        Ok(Notice::End(end))
+    /// Files go along with the first try alone: what is wrong may be that they aren't taken, or take too long. A button
+    /// gives them, too.
+    async fn end_notice(&self, scene: &Scene<'_>, form: Form) -> Result<Notice, DeliverError> {
+        let is_first = form == Form::Rich && self.delivery.failed == 0;
+        let files_max = if is_first { scene.host.files_max() } else { FilesMax::default() };
+        Ok(Notice::End(scene.subject.end(self.platform, self.key, (&self.shown(), files_max)).await?))
     }
 
-    async fn tell_together(&mut self, scene: &Scene<'_>, digest: room::Digest) -> Result<Done, DeliverError> {
+    /// Tells what was put together when the room had told so often.
+    async fn tell_together(
+        &mut self,
+        scene: &Scene<'_>,
+        (digest, told): (room::Digest, u64),
+    ) -> Result<Done, DeliverError> {
         let chat = digest.chat;
         let digest = room::Digest { until_ms: self.now_ms() + DIGEST_MS, ..digest };
-        match scene.rooms.take(&chat, Urgency::Soon, Some(&digest)).await? {
+        match scene.rooms.take(&chat, Urgency::Soon, Some(Begun(&digest, told))).await? {
             Space::In(wait_ms) => return self.stand_in_line(chat, wait_ms).await,
             Space::Closed => return self.closed(chat).await,
             Space::Free => {}
         }
+        let form = if digest.is_plain { Form::Plain } else { self.form() };
         let notice = match digest.jobs.as_slice() {
-            [ended] if *ended == self.own() => self.end_notice(scene).await?,
+            [ended] if *ended == self.own() => self.end_notice(scene, form).await?,
             jobs => Notice::Digest(self.views(jobs).await?),
         };
-        let form = if digest.is_plain { Form::Plain } else { self.form() };
-        let rendered = scene.host.render(&notice, form);
-        match scene.host.post(&chat, &rendered, &digest.nonce).await {
+        match self.send(scene, (&chat, &scene.host.render(&notice, form), &digest.nonce)).await {
             Ok(_) => self.are_told(scene, &digest).await,
             Err(ChatError::Rejected { detail }) => {
                 tracing::error!(%chat, detail, "a platform doesn't accept a digest");
@@ -104,7 +115,7 @@ impl Shift<'_> {
                     return self.are_told(scene, &digest).await;
                 }
                 let plain = room::Digest { until_ms: 0, is_plain: true, ..digest };
-                scene.rooms.change(&chat, |room| room.digest = Some(plain.clone())).await?;
+                scene.rooms.change_digest(&plain, |room| room.digest = Some(plain.clone())).await?;
                 self.look().await
             }
             Err(error) => self.outcome(scene, (chat, &error), Some(&digest)).await,
@@ -121,15 +132,11 @@ impl Shift<'_> {
         let done = if is_mine { self.end_is_told().await? } else { Done::Go };
         let jobs: Vec<JobId> = digest.jobs.iter().map(|ended| ended.job.clone()).collect();
         self.platform.ports.rooms.drop_waiting(&self.key.tenant, &digest.chat, &jobs).await?;
-        let nonce = &digest.nonce;
-        scene
-            .rooms
-            .change(&digest.chat, |room| {
-                if room.digest.as_ref().is_some_and(|told| told.nonce == *nonce) {
-                    room.digest = None;
-                }
-            })
-            .await?;
+        let told = |room: &mut Room| {
+            room.digest = None;
+            room.told += 1;
+        };
+        scene.rooms.change_digest(digest, told).await?;
         // One that told others' ends, which were begun before, has its own still to tell.
         if is_mine { Ok(done) } else { self.look().await }
     }
