@@ -25,9 +25,8 @@ const THREAD_NAME_UNITS_MAX: usize = 100;
 const THREAD_TIMEOUT: Duration = Duration::from_secs(3);
 /// Channels that are remembered for having no threads.
 const REMEMBERED_MAX: usize = 1_000;
-/// Silence where Discord doesn't want to know this bot, or the network in front of it this address: an operator has to do
-/// something, and every further try counts against us.
-const SILENCE_MS: u64 = 300_000;
+/// Longest pause after which a thread is tried once more that couldn't be opened: its card's nonce is known for so long.
+const THREAD_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// The bot, speaking.
 #[derive(Debug)]
@@ -59,18 +58,21 @@ impl DiscordHost {
         Self { rest, threadless: Mutex::new(BTreeSet::new()) }
     }
 
-    /// Opens a thread under a card that was just posted; `None` where there can't be one. A message's thread has the
-    /// message's id, so that a repeat finds the one that there is.
-    async fn open(&self, (channel, message): (u64, u64), thread: &Thread) -> Option<ChatId> {
+    /// Opens a thread under a card that was just posted; `None` where there can't be one, an error where there may be one
+    /// soon. A message's thread has the message's id, so that a repeat finds the one that there is.
+    async fn open(&self, (channel, message): (u64, u64), thread: &Thread) -> Result<Option<ChatId>, ChatError> {
         if self.lock().contains(&channel) {
-            return None;
+            return Ok(None);
         }
         match self.rest.open_thread(channel, message, &thread.name).await {
             Ok(()) => {}
             Err(error) if error.code() == Some(code::HAS_THREAD) => {}
+            Err(RestError::Throttled { after, global: false }) if after <= THREAD_PAUSE_MAX => {
+                return Err(ChatError::Paused { after_ms: millis(after) });
+            }
             Err(error) => {
                 self.note(channel, &error);
-                return None;
+                return Ok(None);
             }
         }
         if let Some(user) = thread.member
@@ -78,7 +80,7 @@ impl DiscordHost {
         {
             tracing::info!(error = &error as &dyn std::error::Error, "who asked isn't in the thread");
         }
-        Some(ChatId::Discord(message))
+        Ok(Some(ChatId::Discord(message)))
     }
 
     /// Direct messages, threads and channels where the bot may open none stay like that for a while.
@@ -124,6 +126,14 @@ impl ChatHost for DiscordHost {
         Rendered { body: serde_json::to_value(written).unwrap_or_default(), files }
     }
 
+    /// Of a first card those that open its thread and let somebody in are counted, too.
+    fn calls(&self, chat: &ChatId, rendered: &Rendered) -> u32 {
+        let (Ok(channel), Ok(Written { thread: Some(thread), .. })) = (channel(chat), written(rendered)) else {
+            return 1;
+        };
+        if self.lock().contains(&channel) { 1 } else { 2 + u32::from(thread.member.is_some()) }
+    }
+
     async fn post(&self, chat: &ChatId, rendered: &Rendered, nonce: &str) -> Result<PostedMessage, ChatError> {
         let channel = channel(chat)?;
         let Written { message: mut body, thread } = written(rendered)?;
@@ -140,7 +150,7 @@ impl ChatHost for DiscordHost {
             Some(thread) => {
                 let opening = tokio::time::timeout(THREAD_TIMEOUT, self.open((channel, id), thread)).await;
                 // It may be open all the same: then it is there for whoever writes in it.
-                opening.unwrap_or_default()
+                opening.unwrap_or(Ok(None))?
             }
             None => None,
         };
@@ -195,30 +205,31 @@ enum Doing {
 fn meaning(error: &RestError, doing: Doing) -> ChatError {
     let detail = told(error);
     match error {
-        RestError::Throttled { after, global } => {
-            ChatError::Throttled { after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX), is_global: *global }
-        }
+        RestError::Throttled { after, global } => ChatError::Throttled { after_ms: millis(*after), is_global: *global },
+        RestError::EditedTooOften(after) => ChatError::Paused { after_ms: millis(*after) },
         RestError::Refused { status, code, .. } => refused((*status, *code), detail, doing),
         RestError::Unreachable(_) => ChatError::Unsent { detail },
-        RestError::NotSetUp(_) => silence(&detail),
+        RestError::NotSetUp(_) => ChatError::Refused { detail },
         RestError::Unavailable(_) | RestError::Lost(_) | RestError::Unreadable(_) => ChatError::Unknown { detail },
     }
 }
 
 fn refused((status, code): (u16, u64), detail: String, doing: Doing) -> ChatError {
     match (status, code) {
-        (401, _) | (403, 0) => silence(&detail),
-        // A message in an archived thread can't be edited, but a new one opens the thread again.
-        (_, code::UNKNOWN_MESSAGE | code::THREAD_ARCHIVED) if doing == Doing::Editing => ChatError::Gone,
+        (401, _) | (403, 0) => ChatError::Refused { detail },
+        // A message in an archived thread can't be edited, but a new one mostly opens the thread again.
+        (_, code::UNKNOWN_MESSAGE | code::THREAD_ARCHIVED | code::THREAD_LOCKED) if doing == Doing::Editing => {
+            ChatError::Gone
+        }
+        // Where it doesn't, its channel takes what is new.
+        (_, code::THREAD_ARCHIVED | code::THREAD_LOCKED) => ChatError::Dead { detail },
         (403 | 404, _) => ChatError::Dead { detail },
         _ => ChatError::Rejected { detail },
     }
 }
 
-/// Nothing is lost: it is tried again when the silence is over.
-fn silence(detail: &str) -> ChatError {
-    tracing::error!(detail, "Discord refuses the bot itself: see to DISCORD_TOKEN");
-    ChatError::Throttled { after_ms: SILENCE_MS, is_global: true }
+fn millis(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The error and what caused it in the end.
@@ -244,22 +255,27 @@ mod tests {
         assert_eq!(of(404, code::UNKNOWN_MESSAGE, Doing::Editing), ChatError::Gone);
         assert_eq!(of(400, code::THREAD_ARCHIVED, Doing::Editing), ChatError::Gone);
         assert!(matches!(of(400, 50_035, Doing::Posting), ChatError::Rejected { .. }));
+        for code in [code::THREAD_ARCHIVED, code::THREAD_LOCKED] {
+            assert!(matches!(of(400, code, Doing::Posting), ChatError::Dead { .. }), "its channel may take it: {code}");
+            assert_eq!(of(400, code, Doing::Editing), ChatError::Gone);
+        }
     }
 
     #[test]
     fn who_is_not_known_keeps_silent_instead_of_losing_chats() {
         for (status, code) in [(401, 0), (403, 0)] {
-            let expected = ChatError::Throttled { after_ms: SILENCE_MS, is_global: true };
-            assert_eq!(of(status, code, Doing::Posting), expected);
+            assert!(matches!(of(status, code, Doing::Posting), ChatError::Refused { .. }));
         }
         let missing = RestError::NotSetUp("DISCORD_TOKEN is missing".into());
-        assert!(matches!(meaning(&missing, Doing::Posting), ChatError::Throttled { is_global: true, .. }));
+        assert!(matches!(meaning(&missing, Doing::Posting), ChatError::Refused { .. }));
     }
 
     #[test]
     fn a_pause_is_handed_on_and_trouble_is_not_taken_for_a_refusal() {
         let throttled = RestError::Throttled { after: Duration::from_millis(64_570), global: false };
         assert_eq!(meaning(&throttled, Doing::Editing), ChatError::Throttled { after_ms: 64_570, is_global: false });
+        let often = RestError::EditedTooOften(Duration::from_secs(9));
+        assert_eq!(meaning(&often, Doing::Editing), ChatError::Paused { after_ms: 9_000 }, "others can be edited");
         assert!(matches!(meaning(&RestError::Unavailable(502), Doing::Posting), ChatError::Unknown { .. }));
     }
 }

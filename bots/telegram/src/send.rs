@@ -125,7 +125,8 @@ fn of_post(error: CallError, chat: i64, thread: Option<i32>) -> ChatError {
         CallError::Moved { to } => ChatError::Moved { to: ChatId::Telegram { chat: to, thread: None } },
         CallError::Gone { .. } => ChatError::Gone,
         CallError::Rejected { detail } => ChatError::Rejected { detail },
-        error @ (CallError::Refused { .. } | CallError::Unsent(_)) => ChatError::Unsent { detail: error.to_string() },
+        error @ CallError::Refused { .. } => ChatError::Refused { detail: error.to_string() },
+        error @ CallError::Unsent(_) => ChatError::Unsent { detail: error.to_string() },
         error @ (CallError::Lost(_) | CallError::Unknown { .. } | CallError::Unmodified | CallError::Stale) => {
             ChatError::Unknown { detail: error.to_string() }
         }

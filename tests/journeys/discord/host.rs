@@ -81,6 +81,7 @@ async fn where_there_are_no_threads_nobody_asks_twice() {
         let (_, talk) = post(&host, &card("x")).await.expect("posted all the same");
         assert_eq!(talk, None);
     }
+    assert_eq!(host.calls(&CHANNEL, &host.render(&card("x"), Form::Rich)), 1);
     let asked = server.calls().into_iter().filter(|call| call.path.ends_with("/threads")).count();
     assert_eq!(asked, 1);
 }
@@ -137,4 +138,22 @@ async fn whatever_is_in_it_nobody_is_called_and_nothing_is_broken_out_of() {
         let text = call.body.to_string();
         assert!(!text.contains('\u{202e}'), "the direction of writing can't be turned: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_thread_that_has_to_wait_is_opened_by_the_next_try() {
+    let server = DiscordServer::start().await;
+    let host = host(&server);
+    server.next(|call| call.path.ends_with("/threads"), Fault::Throttle("5"));
+    assert_eq!(post(&host, &card("x")).await.expect_err("not yet"), ChatError::Paused { after_ms: 5_000 });
+    let (message, talk) = post(&host, &card("x")).await.expect("posted");
+    assert_eq!(talk.map(|talk| talk.to_string()), Some(format!("dc_{}", message.message)));
+    let rendered = host.render(&card("x"), Form::Rich);
+    assert_eq!(host.calls(&CHANNEL, &rendered), 3, "the card, its thread, and who asked");
+    assert_eq!(host.calls(&CHANNEL, &host.render(&end("x"), Form::Rich)), 1);
+    // After a long one the talk stays in the channel.
+    server.next(|call| call.path.ends_with("/threads"), Fault::Throttle("3600"));
+    let rendered = host.render(&card("another"), Form::Rich);
+    assert_eq!(host.post(&CHANNEL, &rendered, "n0nce3").await.expect("posted").talk, None);
+    told::nothing_is_wrong(&server);
 }

@@ -93,7 +93,7 @@ async fn refusals_say_what_they_are_about() {
         ),
         (Fault::Moved(-1_002), Some(7), "Moved { to: Telegram { chat: -1002, thread: None } }"),
         (Fault::Said(400, "Bad Request: can't parse entities"), None, "Rejected"),
-        (Fault::Said(401, "Unauthorized"), None, "Unsent"),
+        (Fault::Said(401, "Unauthorized"), None, "Refused"),
         (Fault::Broken, None, "Unknown"),
         (Fault::Lost, None, "Unknown"),
     ] {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 const DETAIL_CHARS_MAX: usize = 300;
 /// Pause where Discord asks for one and doesn't say how long.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The same of a message that was edited too often.
+const EDITS_PAUSE: Duration = Duration::from_mins(1);
 
 /// Codes of Discord's errors that mean something to us.
 /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes>
@@ -17,6 +19,8 @@ pub mod code {
     pub const UNKNOWN_CHANNEL: u64 = 10_003;
     /// There is no such message any more.
     pub const UNKNOWN_MESSAGE: u64 = 10_008;
+    /// The message is older than an hour and was edited too often lately.
+    pub const TOO_MANY_EDITS: u64 = 30_046;
     /// The interaction's token is too old, or was never given out.
     pub const UNKNOWN_INTERACTION: u64 = 10_062;
     /// The interaction was answered already.
@@ -25,6 +29,8 @@ pub mod code {
     pub const THREAD_ARCHIVED: u64 = 50_083;
     /// The message has a thread already, which has the message's id.
     pub const HAS_THREAD: u64 = 160_004;
+    /// The thread is locked: only who manages threads writes in it.
+    pub const THREAD_LOCKED: u64 = 160_005;
 }
 
 /// Why a call didn't do what it was asked. Holds no token.
@@ -38,6 +44,9 @@ pub enum RestError {
         /// Whether that goes for all calls of this bot, not for those like this one alone.
         global: bool,
     },
+    /// The message isn't to be edited before that; others are: nothing happened.
+    #[error("Discord wants no edit of the message for {0:?}")]
+    EditedTooOften(Duration),
     /// Discord refuses: nothing happened. Final for this call.
     #[error("Discord answers {status}, {code}: {message}")]
     Refused {
@@ -92,9 +101,11 @@ impl RestError {
             errors: serde_json::Value,
         }
         let told: Told = serde_json::from_slice(body).unwrap_or_default();
+        let after = told.retry_after.or_else(|| seconds(headers)).and_then(pause);
         match status {
+            _ if told.code == code::TOO_MANY_EDITS => Self::EditedTooOften(after.unwrap_or(EDITS_PAUSE)),
             429 => {
-                let after = told.retry_after.or_else(|| seconds(headers)).and_then(pause).unwrap_or(PAUSE);
+                let after = after.unwrap_or(PAUSE);
                 let scope = headers.get("x-ratelimit-scope").and_then(|scope| scope.to_str().ok());
                 Self::Throttled { after, global: told.global || scope == Some("global") }
             }
@@ -147,6 +158,15 @@ mod tests {
             let error = told(429, &[], &body);
             assert!(matches!(error, RestError::Throttled { after, .. } if after == PAUSE), "{nonsense}: {error}");
         }
+    }
+
+    #[test]
+    fn a_message_that_was_edited_too_often_silences_nothing_else() {
+        let body = r#"{"code": 30046, "message": "Maximum number of edits reached", "retry_after": 12.5}"#;
+        let error = told(429, &[], body);
+        assert!(matches!(error, RestError::EditedTooOften(after) if after == Duration::from_millis(12_500)), "{error}");
+        let error = told(400, &[], r#"{"code": 30046}"#);
+        assert!(matches!(error, RestError::EditedTooOften(EDITS_PAUSE)), "{error}");
     }
 
     #[test]
