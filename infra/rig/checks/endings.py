@@ -1,5 +1,6 @@
 """What comes twice, what can't be read, and how a stack changes and goes."""
 
+import json
 import time
 
 from botocore.exceptions import ClientError
@@ -80,18 +81,28 @@ def update(rig: Rig, packaged, parameters: dict[str, str]):
     asks = rig.api.submit(REVIEWED, "reviewed tea")
     rig.api.comes_to(asks, {"awaiting_review"})
     before = {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}
-    alarms = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:operators"}
-    rig.stack.deploy(packaged, parameters | alarms | {"BudgetUsd": "0.25", "LogLevel": "debug"})
+    watched = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:operators", "Dashboard": "true"}
+    rig.stack.deploy(packaged, parameters | watched | {"BudgetUsd": "0.25", "LogLevel": "debug"})
     after = rig.stack.resources()
     check(rig.resources.items() <= after.items(), "an update replaces nothing")
     added = sorted(after.keys() - rig.resources.keys())
     alarms = [name for name in added if name.endswith("Alarm")]
-    check(len(alarms) == 15 and len(added) == 16, "and adds what it names: alarms, and the metric of one", added)
+    check(len(alarms) == 15 and len(added) == 17, "and adds what it names: alarms, the metric of one, a dashboard", added)
+    dashboard(rig, after)
     job = rig.api.submit(ARTICLE, "updated tea")
     check(rig.api.get(f"/v1/jobs/{job}")["budget"]["usd"] == "0.25", "functions have the new settings")
     check(rig.api.ended(job)["status"] == "completed", "and work")
     check(before < {job["id"] for job in rig.api.get("/v1/jobs?limit=100")["jobs"]}, "jobs of before are there")
     decided(rig, asks)
+
+
+def dashboard(rig: Rig, resources: dict[str, str]):
+    """It is JSON however many bots there are, and shows every function."""
+    body = rig.stack.client("cloudwatch").get_dashboard(DashboardName=resources["Overview"])["DashboardBody"]
+    widgets = {widget["properties"]["title"]: widget["properties"]["metrics"] for widget in json.loads(body)["widgets"]}
+    shown = {metric[3] for metric in widgets["Errors of functions"]}
+    functions = {each["FunctionName"] for each in rig.stack.client("lambda").list_functions()["Functions"]}
+    check(shown == functions, f"the dashboard shows {len(shown)} functions", shown ^ functions)
 
 
 def decided(rig: Rig, job: str):
