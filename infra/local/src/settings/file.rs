@@ -58,6 +58,8 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let detail = error.message().replace('\n', " ");
     let hint = if detail.contains("`api_key`") {
         "keys belong in the environment, e.g. OPENAI_API_KEY: take the line away"
+    } else if detail.contains("`token`") {
+        "tokens belong in the environment, DISCORD_TOKEN or TELEGRAM_TOKEN: take the line away"
     } else {
         "mend the line, or take it away"
     };
@@ -79,6 +81,24 @@ struct Doc {
     providers: Providers,
     #[serde(default)]
     outbound: Outbound,
+    #[serde(default)]
+    discord: Discord,
+    #[serde(default)]
+    telegram: Telegram,
+}
+
+/// Tokens stand in the environment.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Discord {
+    url: Option<Spanned<Url>>,
+    public_key: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Telegram {
+    url: Option<Spanned<Url>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -171,6 +191,9 @@ impl Doc {
         if let Some(allow) = &self.outbound.allow {
             to("CONVOKE_OUTBOUND_ALLOW", allow.get_ref().join(","), allow.span().start);
         }
+        tell(to, convoke_discord::settings::URL, self.discord.url.as_ref());
+        tell(to, convoke_discord::settings::PUBLIC_KEY, self.discord.public_key.as_ref());
+        tell(to, convoke_telegram::settings::URL, self.telegram.url.as_ref());
     }
 }
 
@@ -282,7 +305,8 @@ mod tests {
         let file = parse(
             "model = \"openai/gpt-4.1\"\nport = 8080\ndata_dir = \"data\"\nprices = \"/p.json\"\n\n[budget]\nusd = 1.5\ntokens = 9\n\
              [aliases]\nsmart = \"ollama/qwen3:8b\"\n[providers.ollama]\nbase_url = \"http://box:1\"\ncapable = true\n\
-             [providers.compatible]\ncontext_tokens = 4096\n[outbound]\nallow = [\"127.0.0.1:9000\", \"[::1]:9\"]\n",
+             [providers.compatible]\ncontext_tokens = 4096\n[outbound]\nallow = [\"127.0.0.1:9000\", \"[::1]:9\"]\n\
+             [discord]\nurl = \"http://d\"\npublic_key = \"ab\"\n[telegram]\nurl = \"http://t\"\n",
         )
         .expect("valid");
         for (name, value, line) in [
@@ -297,11 +321,24 @@ mod tests {
             ("CONVOKE_OLLAMA_CAPABLE", "true", 13),
             ("CONVOKE_COMPATIBLE_CONTEXT_TOKENS", "4096", 15),
             ("CONVOKE_OUTBOUND_ALLOW", "127.0.0.1:9000,[::1]:9", 17),
+            ("CONVOKE_DISCORD_URL", "http://d", 19),
+            ("DISCORD_PUBLIC_KEY", "ab", 20),
+            ("CONVOKE_TELEGRAM_URL", "http://t", 22),
         ] {
             assert_eq!(file.get(name), Some(value), "{name}");
             assert_eq!(file.place(name), Some(format!("/etc/c/convoke.toml:{line}")), "{name}");
         }
         assert_eq!(file.get("OPENAI_BASE_URL"), None);
+    }
+
+    #[test]
+    fn the_file_of_the_readme_is_one() {
+        let (_, example) = include_str!("../../../../README.md").split_once("```toml\n").expect("an example");
+        let (example, _) = example.split_once("```").expect("its end");
+        let file = parse(example).expect("valid");
+        for table in ["CONVOKE_MODEL", "CONVOKE_OUTBOUND_ALLOW", "CONVOKE_DISCORD_URL", "CONVOKE_TELEGRAM_URL"] {
+            assert!(file.get(table).is_some(), "{table}");
+        }
     }
 
     #[test]
@@ -316,6 +353,8 @@ mod tests {
             ("[budget]\ntokens = 0", 2, "above 0"),
             ("[providers.openai]\nbase_url = \"box\"", 2, "expected a URL"),
             ("[providers.openai]\napi_key = \"sk\"", 2, "keys belong in the environment"),
+            ("[telegram]\ntoken = \"4242:AAH\"", 2, "tokens belong in the environment"),
+            ("[discord]\nurl = \"d\"", 2, "expected a URL"),
             ("[providers.acme]\nbase_url = \"x\"", 1, "unknown field `acme`"),
             ("model = [", 1, "mend the line"),
             ("model = \"\"", 1, "expected a model"),
