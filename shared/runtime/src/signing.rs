@@ -10,6 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
+use serde::de::DeserializeOwned;
 
 use crate::client::http_client;
 
@@ -35,6 +36,39 @@ pub enum SignError {
     Client(#[source] reqwest::Error),
 }
 
+/// Why a service doesn't tell what it is asked. Of reads, so that any may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The request can't be made.
+    #[error("{service} can't be asked")]
+    Unasked {
+        /// Which service.
+        service: &'static str,
+        /// Why.
+        #[source]
+        source: SignError,
+    },
+    /// No answer came, or none that can be read.
+    #[error("{service} doesn't answer")]
+    Unreachable {
+        /// Which service.
+        service: &'static str,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It refuses.
+    #[error("{service} answers {status}: {detail}")]
+    Refused {
+        /// Which service.
+        service: &'static str,
+        /// The status.
+        status: u16,
+        /// What it says.
+        detail: String,
+    },
+}
+
 /// What is asked of a service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
@@ -51,27 +85,42 @@ pub(crate) struct Ask<'a> {
 /// One service of an account and region.
 pub(crate) struct Service {
     aws: SdkConfig,
-    name: &'static str,
+    id: &'static str,
+    host: &'static str,
     region: String,
     endpoint: String,
     http: reqwest::Client,
 }
 
 impl Service {
-    /// The service that signatures call `name`, and its hosts, too; `AWS_ENDPOINT_URL_{NAME}` and `AWS_ENDPOINT_URL` name
-    /// another place, or a profile does, as for the SDK's own clients. Connects to nothing.
-    pub(crate) fn new(aws: &SdkConfig, name: &'static str) -> Result<Self, SignError> {
+    /// The service that AWS's SDKs call `id`, and its hosts and signatures `host`; `AWS_ENDPOINT_URL_{ID}` and
+    /// `AWS_ENDPOINT_URL` name another place, or a profile does, as for the SDK's own clients. Connects to nothing.
+    pub(crate) fn new(aws: &SdkConfig, (id, host): (&'static str, &'static str)) -> Result<Self, SignError> {
         let region = aws.region().ok_or(SignError::NoRegion)?.to_string();
-        let endpoint = configured_endpoint(aws, name).unwrap_or_else(|| usual_endpoint(name, &region));
+        let endpoint = configured_endpoint(aws, id).unwrap_or_else(|| usual_endpoint(host, &region));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let http = http_client(TIMEOUT, TIMEOUT).build().map_err(SignError::Client)?;
-        Ok(Self { aws: aws.clone(), name, region, endpoint, http })
+        Ok(Self { aws: aws.clone(), id, host, region, endpoint, http })
     }
 
     /// Sends a request once; the answer may be any.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Result<reqwest::Response, reqwest::Error>, SignError> {
         let request = self.signed(ask).await?;
         Ok(self.http.execute(request).await)
+    }
+
+    /// Sends a request once; what is in its answer.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, AskError> {
+        let service = self.id;
+        let unreachable = |source: reqwest::Error| AskError::Unreachable { service, source };
+        let sent = self.send(ask).await.map_err(|source| AskError::Unasked { service, source })?;
+        let answer = sent.map_err(unreachable)?;
+        let status = answer.status();
+        if !status.is_success() {
+            let detail = answer.text().await.unwrap_or_default();
+            return Err(AskError::Refused { service, status: status.as_u16(), detail });
+        }
+        answer.json().await.map_err(unreachable)
     }
 
     async fn signed(&self, Ask { method, path, headers, body }: Ask<'_>) -> Result<reqwest::Request, SignError> {
@@ -86,7 +135,7 @@ impl Service {
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name(self.name)
+            .name(self.host)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()
@@ -100,19 +149,19 @@ impl Service {
     }
 }
 
-fn configured_endpoint(aws: &SdkConfig, service: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+fn configured_endpoint(aws: &SdkConfig, id: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(id).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = aws.service_config().and_then(|config| config.load_config(key.ok()?));
     own.or_else(|| aws.endpoint_url().map(str::to_owned))
 }
 
-fn usual_endpoint(service: &str, region: &str) -> String {
+fn usual_endpoint(host: &str, region: &str) -> String {
     let domain = match region.split('-').next() {
         Some("cn") => "amazonaws.com.cn",
         Some("eusc") => "amazonaws.eu",
         _ => "amazonaws.com",
     };
-    format!("https://{service}.{region}.{domain}")
+    format!("https://{host}.{region}.{domain}")
 }
 
 #[cfg(test)]
@@ -127,7 +176,7 @@ mod tests {
         let place = |settings: &[(&str, &str)]| {
             let strings: BTreeMap<String, String> =
                 settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            Service::new(&function_config(strings), "ssm").expect("a region").endpoint
+            Service::new(&function_config(strings), ("SSM", "ssm")).expect("a region").endpoint
         };
         let (region, all) = (("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://all/"));
         assert_eq!(place(&[region]), "https://ssm.eu-west-1.amazonaws.com");

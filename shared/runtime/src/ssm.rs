@@ -80,7 +80,7 @@ struct Problem {
 impl Ssm {
     /// The one that `aws` is about; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL` name another place. Connects to nothing.
     pub fn new(aws: &SdkConfig) -> Result<Self, SsmError> {
-        Service::new(aws, "ssm").map(Self).map_err(SsmError::Unasked)
+        Service::new(aws, ("SSM", "ssm")).map(Self).map_err(SsmError::Unasked)
     }
 
     /// A parameter's value, decrypted. [`SsmError::Missing`] where there is none.

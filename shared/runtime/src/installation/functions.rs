@@ -7,26 +7,7 @@ use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::signing::{Ask, Service, SignError};
-
-/// Why Lambda doesn't tell. Reads only, so that any may be tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum LambdaError {
-    /// The request can't be made.
-    #[error("Lambda can't be asked")]
-    Unasked(#[source] SignError),
-    /// No answer came.
-    #[error("Lambda doesn't answer")]
-    Unreachable(#[source] reqwest::Error),
-    /// It refuses.
-    #[error("Lambda answers {status}: {detail}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// What it says.
-        detail: String,
-    },
-}
+use crate::signing::{Ask, AskError, Service};
 
 /// How a function is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +88,13 @@ struct AccountLimit {
 pub(super) struct Lambda(Service);
 
 impl Lambda {
-    pub(super) fn new(aws: &SdkConfig) -> Result<Self, LambdaError> {
-        Service::new(aws, "lambda").map(Self).map_err(LambdaError::Unasked)
+    pub(super) fn new(aws: &SdkConfig) -> Result<Self, AskError> {
+        let made = Service::new(aws, ("Lambda", "lambda")).map(Self);
+        made.map_err(|source| AskError::Unasked { service: "Lambda", source })
     }
 
     /// `lambda:GetFunctionConfiguration`.
-    pub(super) async fn setup(&self, function: &str) -> Result<FunctionSetup, LambdaError> {
+    pub(super) async fn setup(&self, function: &str) -> Result<FunctionSetup, AskError> {
         let found: Setup = self.get(&format!("/2015-03-31/functions/{function}/configuration")).await?;
         Ok(FunctionSetup {
             state: found.state.unwrap_or_else(|| "Active".to_owned()),
@@ -122,25 +104,18 @@ impl Lambda {
     }
 
     /// `lambda:ListEventSourceMappings`.
-    pub(super) async fn sources(&self, function: &str) -> Result<Vec<EventSource>, LambdaError> {
+    pub(super) async fn sources(&self, function: &str) -> Result<Vec<EventSource>, AskError> {
         let found: Sources = self.get(&format!("/2015-03-31/event-source-mappings/?FunctionName={function}")).await?;
         Ok(found.event_source_mappings)
     }
 
     /// `lambda:GetAccountSettings`: functions that may run at once in the account.
-    pub(super) async fn concurrent_max(&self) -> Result<u32, LambdaError> {
+    pub(super) async fn concurrent_max(&self) -> Result<u32, AskError> {
         let found: Account = self.get("/2016-08-19/account-settings/").await?;
         Ok(found.account_limit.concurrent_executions)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LambdaError> {
-        let sent = self.0.send(Ask { method: "GET", path, headers: &[], body: "" }).await;
-        let answer = sent.map_err(LambdaError::Unasked)?.map_err(LambdaError::Unreachable)?;
-        let status = answer.status();
-        if !status.is_success() {
-            let detail = answer.text().await.unwrap_or_default();
-            return Err(LambdaError::Refused { status: status.as_u16(), detail });
-        }
-        answer.json().await.map_err(LambdaError::Unreachable)
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AskError> {
+        self.0.read(Ask { method: "GET", path, headers: &[], body: "" }).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod functions;
 mod parts;
+mod quotas;
 
 use aws_config::SdkConfig;
 use serde::Deserialize;
@@ -10,8 +11,10 @@ use crate::config::Stores;
 use crate::connect::{Clients, aws};
 use crate::ssm::{Ssm, SsmError};
 
-pub use functions::{EventSource, FunctionSetup, LambdaError};
+pub use crate::signing::AskError;
+pub use functions::{EventSource, FunctionSetup};
 pub use parts::{DeadLetters, PartError};
+pub use quotas::{ModelQuotas, Quota, quotas_of};
 
 use functions::Lambda;
 
@@ -45,21 +48,26 @@ impl Installation {
     }
 
     /// How a function is set up. Takes `lambda:GetFunctionConfiguration`.
-    pub async fn function(&self, name: &str) -> Result<FunctionSetup, LambdaError> {
+    pub async fn function(&self, name: &str) -> Result<FunctionSetup, AskError> {
         self.lambda()?.setup(name).await
     }
 
     /// Where a function's events come from. Takes `lambda:ListEventSourceMappings`.
-    pub async fn sources(&self, function: &str) -> Result<Vec<EventSource>, LambdaError> {
+    pub async fn sources(&self, function: &str) -> Result<Vec<EventSource>, AskError> {
         self.lambda()?.sources(function).await
     }
 
     /// How many functions may run at once in the account. Takes `lambda:GetAccountSettings`.
-    pub async fn concurrent_max(&self) -> Result<u32, LambdaError> {
+    pub async fn concurrent_max(&self) -> Result<u32, AskError> {
         self.lambda()?.concurrent_max().await
     }
 
-    fn lambda(&self) -> Result<Lambda, LambdaError> {
+    /// What the account may do with Bedrock, see [`quotas_of`]. Takes `servicequotas:ListServiceQuotas`.
+    pub async fn bedrock_quotas(&self) -> Result<Vec<Quota>, AskError> {
+        quotas::of_bedrock(&self.aws).await
+    }
+
+    fn lambda(&self) -> Result<Lambda, AskError> {
         Lambda::new(&self.aws)
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What the functions' own roles may do isn't seen from here.
 
+mod quotas;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Display;
@@ -68,9 +70,10 @@ pub async fn doctor(name: &str, args: &DoctorArgs) -> Result<Exit, Failure> {
         Err(failure) => report.wrong("API", format_args!("{url}: {failure}"), "the logs of Status tell more"),
     }
     stores(&mut report, &found).await;
-    if let Some(setup) = step(&mut report, &found).await {
+    if let Some((setup, at_once)) = step(&mut report, &found).await {
         let values = keys(&mut report, &found, &setup).await;
-        models_of(&mut report, (&found, args), &WithSecrets::new(&setup.settings, values)).await;
+        let names = models_of(&mut report, (&found, args), &WithSecrets::new(&setup.settings, values)).await;
+        quotas::of_bedrock(&mut report, &found, (&names, at_once)).await;
     }
     let platform = stack::platform_of(found.clients, &found.stores)?;
     match tenants(&mut report, &platform, name).await {
@@ -100,7 +103,8 @@ async fn stores(report: &mut Report, found: &Installation) {
     }
 }
 
-async fn step(report: &mut Report, found: &Installation) -> Option<FunctionSetup> {
+/// How the step function is set up, and how many steps it works at once, where that is known.
+async fn step(report: &mut Report, found: &Installation) -> Option<(FunctionSetup, Option<u32>)> {
     let Some(name) = &found.step else {
         report.wrong("steps", "the stack doesn't say which function works at steps", "update it: `sam deploy`");
         return None;
@@ -116,17 +120,19 @@ async fn step(report: &mut Report, found: &Installation) -> Option<FunctionSetup
         let why = setup.reason.clone().unwrap_or_default();
         report.wrong("steps", format_args!("{name} is {} {why}", setup.state), "wait, or deploy again");
     }
-    match (found.sources(name).await, found.concurrent_max().await) {
-        (Ok(sources), Ok(most)) => pace(report, &sources, most),
+    let at_once = match (found.sources(name).await, found.concurrent_max().await) {
+        (Ok(sources), Ok(most)) => Some(pace(report, &sources, most)),
         (Err(error), _) | (_, Err(error)) => {
             let hint = "see to your rights lambda:ListEventSourceMappings and lambda:GetAccountSettings";
             report.failed("pace", &error, hint);
+            None
         }
-    }
-    Some(setup)
+    };
+    Some((setup, at_once))
 }
 
-fn pace(report: &mut Report, sources: &[EventSource], most: u32) {
+/// Tells the pace; how many steps are worked at once.
+fn pace(report: &mut Report, sources: &[EventSource], most: u32) -> u32 {
     for source in sources.iter().filter(|source| source.state != "Enabled") {
         let told = format!("a queue of steps is {}", source.state);
         report.wrong("pace", told, "nobody works at steps: enable the event source mapping, or deploy again");
@@ -140,6 +146,7 @@ fn pace(report: &mut Report, sources: &[EventSource], most: u32) {
     } else {
         report.good("pace", told);
     }
+    steps
 }
 
 /// The keys that the settings name, never printed.
@@ -173,16 +180,27 @@ async fn keys(report: &mut Report, found: &Installation, setup: &FunctionSetup) 
     values
 }
 
-async fn models_of(report: &mut Report, (found, args): (&Installation, &DoctorArgs), strings: &WithSecrets<'_>) {
+/// Tells whether each model answers; the names of all.
+async fn models_of(
+    report: &mut Report,
+    (found, args): (&Installation, &DoctorArgs),
+    strings: &WithSecrets<'_>,
+) -> BTreeSet<String> {
     let read = models::settings(strings, Extras { bedrock: Some(found.bedrock()), ..Extras::default() });
     let settings = match read {
         Ok(settings) => settings,
-        Err(mistakes) => return report.failed("models", &mistakes, "change the parameters, and deploy again"),
+        Err(mistakes) => {
+            report.failed("models", &mistakes, "change the parameters, and deploy again");
+            return BTreeSet::new();
+        }
     };
     let names: BTreeSet<String> = settings.aliases.values().cloned().chain([settings.default_model.clone()]).collect();
     let registry = match Registry::new(settings) {
         Ok(registry) => registry,
-        Err(error) => return report.failed("models", &error, "this program is built without TLS"),
+        Err(error) => {
+            report.failed("models", &error, "this program is built without TLS");
+            return names;
+        }
     };
     for name in &names {
         let model = match registry.model(name) {
@@ -205,6 +223,7 @@ async fn models_of(report: &mut Report, (found, args): (&Installation, &DoctorAr
             Err(error) => report.failed("model", &error, &access(name, &error)),
         }
     }
+    names
 }
 
 /// What to do where a model gives no answer.
