@@ -325,3 +325,37 @@ async fn a_webhook_that_is_gone_or_wants_no_ends_is_not_told_of_runs() {
     }
     assert_eq!(api.outbound.bodies(), Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn bells_that_ring_at_once_tell_a_webhook_once() {
+    let api = Api::new().await;
+    told_batch(&api).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    api.work().await;
+    tick(&api).await;
+    let bell = api.queue.take_runs().remove(0);
+    let (one, other) = tokio::join!(api.platform.deliver_run(&bell), api.platform.deliver_run(&bell));
+    assert!(one.is_ok() && other.is_ok());
+    assert_eq!(api.outbound.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_for_good_is_disabled_by_the_end_of_a_run() {
+    let api = Api::new().await;
+    let (_, hook) = told_batch(&api).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    api.work().await;
+    tick(&api).await;
+    api.outbound.answer(&[410]);
+    assert_eq!(deliver_runs(&api).await, 1);
+    let view = api.get(&format!("/v1/webhooks/{hook}")).await.json();
+    assert!(view["disabled_at"].is_string(), "{view}");
+    for _ in 0..3 {
+        api.env.wind(MINUTE_MS);
+        tick(&api).await;
+        deliver_runs(&api).await;
+    }
+    assert_eq!(api.outbound.bodies().len(), 1, "nobody tries again");
+}

@@ -52,6 +52,7 @@ fn run(tick_ms: u64, due_ms: Option<u64>) -> RunRecord {
             failed: 1,
             not_before_ms: 9,
         }],
+            nonce: Some("n".into()),
         due_ms,
     }
 }

@@ -9,10 +9,8 @@ use tracing::field::Empty;
 use super::message::{About, Message};
 use super::{DeliverError, PASS_ON_MS, fits_queue, held};
 use crate::platform::Platform;
-use crate::ports::{
-    Attempt, DeliveryBell, Disabled, Event, EventKind, OutboundError, Outgoing, Posted, Reads, Saved, Webhook,
-};
-use crate::webhooks::{ATTEMPTS_KEPT_S, RACES_MAX};
+use crate::ports::{Attempt, DeliveryBell, Event, EventKind, OutboundError, Outgoing, Posted, Reads, Saved, Webhook};
+use crate::webhooks::ATTEMPTS_KEPT_S;
 use crate::work::Until;
 
 /// Events of a page.
@@ -204,7 +202,7 @@ impl Shift<'_> {
             (Ok(posted), _) if posted.status == GONE => {
                 attempt.gave_up = true;
                 self.log(&attempt).await;
-                self.disable().await?;
+                self.platform.disable_webhook(&self.key.tenant, self.id, GONE).await?;
                 self.give_up().await.map(|_| false)
             }
             _ if attempt.error.is_some() => self.failed(attempt, &answer).await.map(|()| false),
@@ -291,25 +289,6 @@ impl Shift<'_> {
         self.save(|now| now.given_up(&nonce, mark.clone())).await?;
         tracing::info!(target = %self.delivery.target, "a delivery is given up");
         Ok(Next::Rest)
-    }
-
-    /// Its place says that it is gone for good.
-    async fn disable(&self) -> Result<(), DeliverError> {
-        let ports = &self.platform.ports;
-        let at_ms = self.now_ms();
-        for _ in 0..RACES_MAX {
-            let Some(webhook) = ports.webhooks.webhook(&self.key.tenant, self.id).await? else { return Ok(()) };
-            if webhook.disabled.is_some() {
-                return Ok(());
-            }
-            let disabled = Disabled { at_ms, why: format!("it answered with {GONE}") };
-            let next = Webhook { disabled: Some(disabled), ver: webhook.ver + 1, mark: ports.env.nonce(), ..webhook };
-            match ports.webhooks.save_webhook(&self.key.tenant, &next).await? {
-                Saved::Done | Saved::Missing => return Ok(()),
-                Saved::Conflict(_) => {}
-            }
-        }
-        Ok(())
     }
 
     /// The log is for people: what can't be noted holds nothing up.

@@ -135,12 +135,15 @@ pub struct RunTarget {
     pub webhook: WebhookId,
     /// Tries that have failed.
     pub failed: u32,
-    /// Not before (Unix milliseconds).
+    /// Not before (Unix milliseconds): it failed, or somebody is at it.
     pub not_before_ms: u64,
 }
 
 /// "Tell this webhook that the run has ended."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// Who was at it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 pub struct RunBell {
     /// Version of the shape: 1.
     pub v: u8,

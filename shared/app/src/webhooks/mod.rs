@@ -15,7 +15,7 @@ use crate::chat::{chat_of, chat_target, not_linked};
 use crate::deliver::{Message, SECRET_PREFIX};
 use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
-use crate::ports::{EarlierSecret, PortError, Saved, SigningSecret, Target, Webhook};
+use crate::ports::{Disabled, EarlierSecret, PortError, Saved, SigningSecret, Target, Webhook};
 use crate::submit::NOTIFY_MAX;
 use crate::work::WorkError;
 
@@ -174,6 +174,30 @@ impl Platform {
     }
 
     /// A webhook of the tenant by its id as a caller writes it.
+    /// Tells a webhook nothing any more: its place has answered that it is gone for good. Idempotent.
+    pub(crate) async fn disable_webhook(
+        &self,
+        tenant: &TenantId,
+        id: &WebhookId,
+        status: u16,
+    ) -> Result<(), PortError> {
+        let at_ms = self.ports.env.now_ms();
+        for _ in 0..RACES_MAX {
+            let Some(webhook) = self.ports.webhooks.webhook(tenant, id).await? else { return Ok(()) };
+            if webhook.disabled.is_some() {
+                return Ok(());
+            }
+            let disabled = Disabled { at_ms, why: format!("it answered with {status}") };
+            let mark = self.ports.env.nonce();
+            let next = Webhook { disabled: Some(disabled), ver: webhook.ver + 1, mark, ..webhook };
+            match self.ports.webhooks.save_webhook(tenant, &next).await? {
+                Saved::Done | Saved::Missing => return Ok(()),
+                Saved::Conflict(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn known_webhook(&self, tenant: &TenantId, id: &str) -> Result<Webhook, Failure> {
         let parsed = id.parse().map_err(|_| no_webhook(id))?;
         self.ports.webhooks.webhook(tenant, &parsed).await?.ok_or_else(|| no_webhook(id))
