@@ -186,6 +186,36 @@ async fn a_schedule_is_paused_resumed_run_at_once_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_started_by_hand_hides_no_work_that_goes_on() {
+    let api = Api::new().await;
+    let mut job = one_step("rivers");
+    let review = json!({"kind": "review", "id": "approve", "needs": ["write"], "question": "Fine?"});
+    job["flow"]["nodes"].as_array_mut().expect("nodes").push(review);
+    let schedule = created(&api, &with(hourly(), json!({"job": job}))).await;
+    let id_of = |run: &Value| run["running"][0]["id"].as_str().expect("a job").to_owned();
+    let end = async |job: String| {
+        ask(&api, "POST", &format!("/v1/jobs/{job}/cancel")).await;
+        api.work().await;
+    };
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    api.work().await;
+    let ticked = id_of(&runs(&api, &schedule).await[0]);
+    let by_hand = ask(&api, "POST", &format!("{schedule}/run")).await.json();
+    api.work().await;
+    end(id_of(&by_hand)).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    assert_eq!((jobs(&api).await.len(), &api.get(&schedule).await.json()["skipped"]), (2, &json!(1)));
+    ask(&api, "POST", &format!("{schedule}/run")).await;
+    api.work().await;
+    end(ticked).await;
+    api.env.wind(HOUR_MS);
+    tick(&api).await;
+    assert_eq!((jobs(&api).await.len(), &api.get(&schedule).await.json()["skipped"]), (3, &json!(2)));
+}
+
+#[tokio::test]
 async fn runs_are_paged() {
     let api = Api::new().await;
     let schedule = created(&api, &with(hourly(), json!({"overlap": "allow"}))).await;

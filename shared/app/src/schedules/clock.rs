@@ -56,7 +56,7 @@ impl Platform {
                 tick_ms: record.next_ms,
                 jitter_ms: record.next_ms.map_or(0, |tick_ms| record.jitter_ms(tick_ms)),
                 overlap: record.overlap,
-                is_busy: self.is_busy(tenant, &record).await?,
+                is_busy: self.busy_with(tenant, &record).await?.is_some(),
             };
             let started = match pending.due(now_ms) {
                 Due::Nothing => return Ok(()),
@@ -76,18 +76,25 @@ impl Platform {
         Err(WorkError::Contended { job: id.to_owned() })
     }
 
-    async fn is_busy(&self, tenant: &TenantId, record: &ScheduleRecord) -> Result<bool, WorkError> {
-        let Some(open_ms) = record.open_ms else { return Ok(false) };
-        let run = self.ports.schedules.run(tenant, &record.id, open_ms).await?;
-        Ok(run.is_some_and(|run| run.ended_ms.is_none()))
+    /// The tick whose work goes on.
+    async fn busy_with(&self, tenant: &TenantId, record: &ScheduleRecord) -> Result<Option<u64>, WorkError> {
+        // What was started by hand beside the work of a tick came last.
+        let started = [record.open_ms, record.last_ms.filter(|last_ms| record.open_ms != Some(*last_ms))];
+        for tick_ms in started.into_iter().flatten() {
+            let run = self.ports.schedules.run(tenant, &record.id, tick_ms).await?;
+            if run.is_some_and(|run| run.ended_ms.is_none()) {
+                return Ok(Some(tick_ms));
+            }
+        }
+        Ok(None)
     }
 
-    /// Notes that the work of a tick goes on.
+    /// Notes that the work of a tick goes on, beside that of an earlier one where that does, too.
     pub(super) async fn note_open(&self, tenant: &TenantId, id: &str, tick_ms: u64) -> Result<(), WorkError> {
         for _ in 0..RACES_MAX {
             let Some(record) = self.ports.schedules.schedule(tenant, id).await? else { return Ok(()) };
-            let ver = record.ver + 1;
-            let changed = ScheduleRecord { ver, open_ms: Some(tick_ms), last_ms: Some(tick_ms), ..record };
+            let open_ms = self.busy_with(tenant, &record).await?.or(Some(tick_ms));
+            let changed = ScheduleRecord { ver: record.ver + 1, open_ms, last_ms: Some(tick_ms), ..record };
             if self.ports.schedules.put_schedule(tenant, &changed).await? {
                 return Ok(());
             }
