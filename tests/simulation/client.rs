@@ -105,6 +105,7 @@ impl Client {
                 tick: None,
                 requester: None,
                 base: None,
+                time_ms: None,
             },
             root: root(graph.nodes.len(), budget(job), (now_ms, job.deadline_ms)),
             idempotency: Some(Idempotency {

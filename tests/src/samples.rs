@@ -147,6 +147,7 @@ pub fn definition() -> Definition {
         tick: None,
         requester: None,
         base: None,
+        time_ms: Some(90_000),
     }
 }
 

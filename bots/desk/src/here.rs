@@ -2,7 +2,7 @@
 
 use convoke_api::request::{DiscordTarget, NotifyTarget, TelegramTarget};
 use convoke_app::chat::{Leave, Rank, Whose};
-use convoke_app::ports::{Button, Link, Requester};
+use convoke_app::ports::{Button, Link, MADE_BY, Requester};
 use convoke_app::submit::IdempotencyKey;
 use convoke_app::work::JobOutline;
 use convoke_chat::answer;
@@ -15,9 +15,6 @@ use serde_json::{Value, json};
 
 use crate::trouble::Trouble;
 use crate::{Caller, Desk};
-
-/// Label of what a schedule starts: the person who made it.
-pub(crate) const MADE_BY: &str = "made_by";
 
 /// A caller in a chat that is linked.
 pub(crate) struct Here<'of> {

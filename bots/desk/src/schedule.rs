@@ -1,6 +1,7 @@
 //! Work by the clock: what is made in a chat is told there.
 
 use convoke_api::schedule::{ScheduleRequest, ScheduleView};
+use convoke_app::ports::MADE_BY;
 use convoke_chat::answer;
 use convoke_chat::command::{Run, When};
 use convoke_chat::reply::Reply;
@@ -10,7 +11,7 @@ use convoke_domain::schedule::Overlap;
 use serde_json::{Value, json};
 
 use crate::Desk;
-use crate::here::{Here, MADE_BY};
+use crate::here::Here;
 use crate::jobs::sees_all;
 use crate::submit::title;
 use crate::trouble::{Answer, Trouble};

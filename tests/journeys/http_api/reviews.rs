@@ -210,6 +210,42 @@ async fn what_nobody_decides_expires_and_says_how() {
 }
 
 #[tokio::test]
+async fn a_decision_after_its_time_counts_no_more_even_before_the_sweep_comes() {
+    for (review, status, decision) in [
+        (json!({"deadline_s": 3_600, "default": "reject"}), "failed", json!("reject")),
+        (json!({"deadline_s": 3_600}), "failed", Value::Null),
+    ] {
+        let api = Api::new().await;
+        let key = asked(&api, &flow(&review)).await;
+        api.env.wind(61 * MINUTE_MS);
+        decide(&api, &key, "approve", &json!({"decision": "approve"})).await.problem(409, "review_decided");
+        let shown = view(&api, &key).await["reviews"][0].clone();
+        assert_eq!((&shown["state"], &shown["decision"]), (&json!("expired"), &decision), "{shown:#}");
+        api.work().await;
+        assert_eq!(view(&api, &key).await["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_may_work_as_long_as_the_first_whatever_time_that_rested() {
+    let api = Api::new().await;
+    let time_ms = async |key: &JobKey| {
+        let (_, root) = api.platform.ports.jobs.job(key).await.expect("up").expect("a job");
+        let root = root.root().expect("a root").clone();
+        root.deadline_ms - root.created_ms
+    };
+    let key = asked(&api, &flow(&json!({}))).await;
+    let asked_for_ms = time_ms(&key).await;
+    api.env.wind(WEEK_MS / 2);
+    decide(&api, &key, "approve", &json!({"decision": "reject"})).await;
+    api.work().await;
+    assert!(time_ms(&key).await >= WEEK_MS / 2, "its deadline has moved on");
+    let again = api.send(api.request("POST", &format!("/v1/jobs/{}/retry", key.job), &[], None)).await.json();
+    let retry = api.platform.job_key(&tenant("acme"), again["id"].as_str().expect("an id")).expect("a job");
+    assert_eq!(time_ms(&retry).await, asked_for_ms);
+}
+
+#[tokio::test]
 async fn a_week_later_another_process_takes_the_decision() {
     let api = Api::new().await;
     let key = asked(&api, &flow(&json!({"deadline_s": 30 * 24 * 3_600, "reminder_s": 3_600}))).await;

@@ -37,6 +37,7 @@ pub fn submission(shape: Shape, budget: Cost, env: &dyn Env) -> Submission {
             tick: None,
             requester: None,
             base: None,
+            time_ms: None,
         },
         root,
         idempotency: None,

@@ -28,8 +28,8 @@ pub use deliveries::{Attempt, Deliveries, DeliveryBell, DeliveryBells, DeliveryR
 pub use env::Env;
 pub use outbound::{Outbound, OutboundError, Outgoing, Posted, UrlRefused};
 pub use records::{
-    Definition, Event, EventKind, FileRef, JobHead, JobRow, Judged, KeyRecord, Manifest, Payload, Progress, StepRecord,
-    TurnRecord,
+    Definition, Event, EventKind, FileRef, JobHead, JobRow, Judged, KeyRecord, MADE_BY, Manifest, Payload, Progress,
+    StepRecord, TurnRecord,
 };
 pub use reviews::{DecidedBy, DecisionRecord, ReviewRecord, Reviewed, Reviews, Shown};
 pub use schedules::{

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use convoke_api::job::ChangesView;
+use convoke_domain::chat::PersonId;
 use convoke_domain::ids::{GroupId, JobId, StepId, TenantId};
 use convoke_domain::money::Cost;
 use convoke_domain::review::Decision;
@@ -13,6 +14,9 @@ use serde_json::Value;
 use super::{BlobKey, Requester, Target, Tick};
 use crate::base::Base;
 use crate::model::Usage;
+
+/// Label of the jobs of a schedule that was made in a chat: the person who made it.
+pub const MADE_BY: &str = "made_by";
 
 /// A value that stands in its item, or in object storage where it is large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +97,17 @@ pub struct Definition {
     /// The files that it goes on from, where it is a follow-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
+    /// How long it may work, in milliseconds. (Jobs of before it stood here have none.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<u64>,
+}
+
+impl Definition {
+    /// Whose the job is, where it comes from a chat: whoever asked for it, or made the schedule that started it.
+    pub fn asked_by(&self) -> Option<PersonId> {
+        let requester = self.requester.as_ref().map(|requester| requester.person);
+        requester.or_else(|| self.labels.get(MADE_BY)?.parse().ok())
+    }
 }
 
 /// A file that a step made.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use convoke_api::flow::FlowIssue;
 use convoke_api::review::{DecisionRequest, ReviewList, ReviewView};
+use convoke_domain::change::Change;
 use convoke_domain::chat::PersonId;
 use convoke_domain::decide::{self, Refusal, View};
 use convoke_domain::group::Group;
@@ -89,7 +90,7 @@ struct Known {
 impl Known {
     /// [`Refused::MayNotDecide`] where somebody isn't among the deciders.
     fn check(&self, by: &Decider) -> Result<(), Refused> {
-        let requester = self.flow.definition.requester.as_ref().map(|requester| requester.person);
+        let requester = self.flow.definition.asked_by();
         if may_decide(&self.stored.asked.deciders, by, requester) { Ok(()) } else { Err(Refused::MayNotDecide) }
     }
 }
@@ -140,6 +141,7 @@ impl Platform {
                         .map(|()| view(key, &known.stored, &known.stand));
                 }
                 Stand::Withdrawn(status) => return Err(Refused::JobAlreadyEnded { status: *status }.into()),
+                Stand::Open(_) if self.expire_overdue(key, &known).await? => continue,
                 Stand::Open(_) => {}
             }
             known.check(by)?;
@@ -171,7 +173,6 @@ impl Platform {
             comment: asked.comment.clone().unwrap_or_default(),
             at_ms: now_ms,
         };
-        self.ports.reviews.put_decision(key, &record).await?;
         let decision_view = View { graph: &known.flow.graph, group: &known.root, now_ms };
         let ruling = Ruling::Decided(asked.decision);
         let change = match decide::rule(&decision_view, slot, ruling, mark.to_owned()) {
@@ -182,9 +183,33 @@ impl Platform {
                 return Err(WorkError::Corrupt { job: key.to_string(), detail }.into());
             }
         };
-        match self.ports.groups.apply(key, &change).await? {
+        self.let_count(key, slot, (&record, &change)).await
+    }
+
+    /// Decides the review as its terms say where its time is over and the sweep hasn't come by yet; `false` where it isn't.
+    async fn expire_overdue(&self, key: &JobKey, known: &Known) -> Result<bool, Failure> {
+        let step = &known.stored.asked.step;
+        let Some((slot, _)) = place(&known.flow.graph, step) else { return Ok(false) };
+        let (mark, now_ms) = (self.ports.env.nonce(), self.ports.env.now_ms());
+        let view = View { graph: &known.flow.graph, group: &known.root, now_ms };
+        let Ok((change, ruling)) = decide::expire(&view, slot, mark.clone()) else { return Ok(false) };
+        let record = DecisionRecord::expired(step.clone(), mark, ruling, now_ms);
+        self.let_count(key, slot, (&record, &change)).await?;
+        Ok(true)
+    }
+
+    /// Puts a decision down, then lets it count if the review is still as it was.
+    async fn let_count(
+        &self,
+        key: &JobKey,
+        slot: SlotId,
+        (record, change): (&DecisionRecord, &Change),
+    ) -> Result<Option<Group>, Failure> {
+        self.ports.reviews.put_decision(key, record).await?;
+        match self.ports.groups.apply(key, change).await? {
             Applied::Done(root) => {
-                tracing::info!(job = %key, review = %step, decision = asked.decision.as_str(), "a review is decided");
+                let decision = record.decision.map(Decision::as_str);
+                tracing::info!(job = %key, review = %record.step, decision, "a review is decided");
                 self.ring_decided(key, slot).await;
                 Ok(Some(root))
             }

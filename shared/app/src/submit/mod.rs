@@ -155,6 +155,7 @@ impl Platform {
             model: checked.model.clone(),
             capable: checked.flow.capability == Capability::Capable,
             labels: checked.asked.labels,
+        let time_ms = millis(checked.asked.deadline);
             notify: checked.asked.notify,
             targets,
             parent: None,
@@ -169,9 +170,9 @@ impl Platform {
             budget: checked.asked.budget,
             parent: None,
         };
+            time_ms: Some(time_ms),
         let now_ms = self.ports.env.now_ms();
-        let deadline_ms = now_ms + millis(checked.asked.deadline);
-        let root = new_root(&graph, head.budget, now_ms, deadline_ms);
+        let root = new_root(&graph, head.budget, now_ms, now_ms + time_ms);
         let deliveries = deliveries(&definition.targets, now_ms);
         let idempotency = repeat.map(|repeat| repeat.stored(&about, body, now_ms));
         self.accept_job(&graph, Submission { key, head, definition, root, idempotency, deliveries }).await

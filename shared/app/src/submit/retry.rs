@@ -73,7 +73,9 @@ impl Platform {
         }
         let now_ms = self.ports.env.now_ms();
         let deliveries = deliveries(&definition.targets, now_ms);
-        let time_ms = job.deadline_ms.saturating_sub(job.created_ms).min(millis(self.limits.deadline_max));
+        // Reviews have moved the deadline on by the time that the job rested.
+        let time_ms = definition.time_ms.unwrap_or_else(|| job.deadline_ms.saturating_sub(job.created_ms));
+        let time_ms = time_ms.min(millis(self.limits.deadline_max));
         let root = new_root(flow.graph(), budget, now_ms, now_ms + time_ms);
         let head = JobHead { budget, parent: Some(parent.job.clone()), ..head };
         let idempotency = repeat.map(|repeat| repeat.stored(&format!("retry {}", parent.job), body, now_ms));
