@@ -1,6 +1,7 @@
 //! What people say to the desk, and what they hear: dialogues, as both platforms show them.
 
 mod rig;
+mod wishes;
 
 use convoke_app::ports::WhoMay;
 use convoke_chat::button::{Action, Press};
@@ -175,7 +176,7 @@ async fn a_job_is_followed_up() {
         talk.work().await;
         let earlier = talk.platform.job_view(&poem).await.expect("a job");
         assert_eq!(earlier.status.as_str(), "cancelled");
-        talk.note("the restarted job has ended; a minute later what waited for the first has begun, too");
+        talk.note("the restarted job has ended; it was the same wish that waited, so nothing waits any more");
         talk.minute().await;
         talk.work().await;
         talk.say(Who::Bob, "/schedule list").await;

@@ -12,6 +12,7 @@ use convoke_app::model::{
 };
 use convoke_app::platform::{Limits, Platform, Ports};
 use convoke_app::ports::{BlobKey, Blobs, Env, PortError, PresignedUrl, Requester, WhoMay};
+use convoke_app::read::JobsAsked;
 use convoke_app::work::Until;
 use convoke_chat::button::{Action, Ask, Press};
 use convoke_chat::command::{Attached, Hearing, parse};
@@ -328,17 +329,26 @@ impl Talk {
 
     /// Submits a job that asks whoever asked for it, and goes round until they approve.
     pub async fn asks(&mut self, who: Who, prompt: &str) -> JobKey {
+        self.poem_with(who, prompt, asking).await
+    }
+
+    /// Submits a job that writes a poem in another way.
+    pub async fn poem_with(&mut self, who: Who, prompt: &str, change: impl FnOnce(&mut Value)) -> JobKey {
         let caller = self.caller(who);
         let mut body = poem_of(prompt, &notify_of(&caller));
-        let write = body["flow"]["nodes"][0].take();
-        body["flow"]["nodes"] = json!([{
-            "kind": "loop", "id": "design", "rounds_max": 3, "until": "approve.output.decision == \"approve\"",
-            "nodes": [write, {
-                "kind": "review", "id": "approve", "question": "Round {{ round }}: shall it be so?",
-                "shows": ["poem.md"], "deciders": {"requester": true}
-            }]
-        }]);
+        change(&mut body);
         self.submit(caller, body).await
+    }
+
+    /// The jobs of `acme`, oldest first.
+    pub async fn jobs(&self) -> Vec<JobKey> {
+        let jobs = self.platform.jobs(&acme(), &JobsAsked::default()).await.expect("jobs").jobs;
+        jobs.into_iter().rev().map(|job| key(job.id)).collect()
+    }
+
+    /// The job that was submitted last.
+    pub async fn latest(&self) -> JobKey {
+        self.jobs().await.pop().expect("a job")
     }
 
     /// The buttons of a review, as they stand in the chat.
@@ -386,14 +396,26 @@ impl Talk {
     }
 }
 
-fn notify_of(caller: &Caller) -> Value {
+/// Has a job that writes a poem ask whoever asked for it, and go round until they approve.
+pub fn asking(body: &mut Value) {
+    let write = body["flow"]["nodes"][0].take();
+    body["flow"]["nodes"] = json!([{
+        "kind": "loop", "id": "design", "rounds_max": 3, "until": "approve.output.decision == \"approve\"",
+        "nodes": [write, {
+            "kind": "review", "id": "approve", "question": "Round {{ round }}: shall it be so?",
+            "shows": ["poem.md"], "deciders": {"requester": true}
+        }]
+    }]);
+}
+
+pub fn notify_of(caller: &Caller) -> Value {
     match caller.chat {
         ChatId::Discord(channel) => json!([{"discord": {"channel": channel.to_string()}}]),
         ChatId::Telegram { chat, .. } => json!([{"telegram": {"chat": chat}}]),
     }
 }
 
-fn poem_of(prompt: &str, notify: &Value) -> Value {
+pub fn poem_of(prompt: &str, notify: &Value) -> Value {
     json!({
         "flow": {
             "name": "poem",

@@ -310,6 +310,9 @@ fn scheduled_spans(schedule: &ScheduleView) -> Vec<Span> {
     if let Some(next) = schedule.next_runs.first() {
         spans.extend([Span::text(" · next "), Span::Moment(next.0)]);
     }
+    if let Some(refusal) = &schedule.refusal {
+        spans.push(Span::text(words::could_not_start(refusal)));
+    }
     spans
 }
 

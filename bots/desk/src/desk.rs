@@ -116,7 +116,10 @@ impl Desk {
         let about = self.about(here, &press.token).await?;
         match press.action {
             Action::FollowUp | Action::Queue => self.follow_up_job(here, &about.key, wish(text)).await,
-            Action::Restart => Ok(Reply::private(self.restart_with(here, &about.key, &wish(text)).await?)),
+            Action::Restart => {
+                let (wish, repeat) = (wish(text), here.repeat());
+                Ok(Reply::private(self.restart_with(here, &about.key, (&wish, repeat.as_ref())).await?))
+            }
             Action::Changes => self.request_changes(here, &about, text).await,
             Action::Stop
             | Action::Details

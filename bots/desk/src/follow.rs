@@ -3,6 +3,7 @@
 
 use convoke_app::failure::{Failure, Refused};
 use convoke_app::ports::{Button, Wish};
+use convoke_app::submit::IdempotencyKey;
 use convoke_chat::answer;
 use convoke_chat::button::{Ask, Press};
 use convoke_chat::command::{JobName, Verb};
@@ -10,7 +11,6 @@ use convoke_chat::page::Page;
 use convoke_chat::reply::Reply;
 use convoke_domain::ids::JobKey;
 use convoke_domain::money::MicroUsd;
-use serde_json::{Value, json};
 
 use crate::Desk;
 use crate::here::Here;
@@ -43,53 +43,75 @@ impl Desk {
         Ok(Reply::private(self.go_on(here, key, &wish).await?))
     }
 
-    /// Goes on once the job has ended, or at once where it has meanwhile.
+    /// Goes on once the job has ended, or at once where it has meanwhile. One wish makes one job, however often and by
+    /// whichever button it is granted.
     pub(crate) async fn queue(&self, here: &Here<'_>, about: &Button, press: &Press) -> Answer {
         let Some(wish) = &about.wish else {
             return Ok(Reply::Ask(answer::ask_follow_up(Ask::Press(press.clone()))));
         };
-        if self.platform.job_view(&about.key).await?.status.is_terminal() {
-            self.may_submit(here).await?;
-            return Ok(Reply::Update { page: self.go_on(here, &about.key, wish).await? });
-        }
         self.may_submit(here).await?;
-        let body = follow_up_body(here, wish);
-        let by = (here.mark(), here.requester());
-        let waits = self.platform.queue_follow_up(&about.key, &body, (&by.0, by.1)).await?;
+        let mark = mark_of(about, press)?;
+        if self.platform.job_view(&about.key).await?.status.is_terminal() {
+            return Ok(Reply::Update { page: self.carry_on(here, &about.key, (wish, Some(&mark))).await? });
+        }
+        let (notify, by) = (here.notify(), here.requester());
+        let waits = self.platform.queue_follow_up(&about.key, (wish, &notify), (&mark, by)).await?;
         Ok(Reply::Update { page: answer::queued(&waits) })
     }
 
-    /// Ends the job, and starts what it was asked for again, with what is wanted added.
+    /// Ends the job, and starts what it was asked for again, with what is wanted added; one that has ended meanwhile is gone
+    /// on from.
     pub(crate) async fn restart(&self, here: &Here<'_>, about: &Button, press: &Press) -> Answer {
         let Some(wish) = &about.wish else {
             return Ok(Reply::Ask(answer::ask_restart(Ask::Press(press.clone()))));
         };
-        Ok(Reply::Update { page: self.restart_with(here, &about.key, wish).await? })
+        let mark = mark_of(about, press)?;
+        Ok(Reply::Update { page: self.restart_with(here, &about.key, (wish, Some(&mark))).await? })
     }
 
-    pub(crate) async fn restart_with(&self, here: &Here<'_>, key: &JobKey, wish: &Wish) -> Result<Page, Trouble> {
+    pub(crate) async fn restart_with(
+        &self,
+        here: &Here<'_>,
+        key: &JobKey,
+        (wish, repeat): (&Wish, Option<&IdempotencyKey>),
+    ) -> Result<Page, Trouble> {
         self.owns(here, key).await?;
+        let notify = here.notify();
+        if !self.platform.job_view(key).await?.status.is_terminal() {
+            // Nothing is stopped for what can't be started.
+            self.platform.check_again(key, (wish, &notify)).await?;
+        }
         self.may_submit(here).await?;
         match self.platform.cancel(key).await {
-            Ok(_) | Err(Failure::Refused(Refused::JobAlreadyEnded { .. })) => {}
+            Ok(_) => {}
+            Err(Failure::Refused(Refused::JobAlreadyEnded { .. })) => {
+                return self.carry_on(here, key, (wish, repeat)).await;
+            }
             Err(failure) => return Err(failure.into()),
         }
-        let answered = self.again(here, key, Some(wish)).await?;
-        Ok(accepted(&answered, title(&wish.prompt)))
+        let again = self.platform.run_again_from_chat(key, (Some(wish), &notify), repeat, here.requester());
+        Ok(accepted(&again.await?, title(&wish.prompt)))
     }
 
     async fn go_on(&self, here: &Here<'_>, key: &JobKey, wish: &Wish) -> Result<Page, Trouble> {
-        let body = follow_up_body(here, wish);
-        let repeat = here.repeat();
+        let (body, repeat) = (wish.follow_up(&here.notify()), here.repeat());
         let answered = self.platform.follow_up_from_chat(key, &body, repeat.as_ref(), here.requester()).await?;
+        Ok(accepted(&answered, title(&wish.prompt)))
+    }
+
+    async fn carry_on(
+        &self,
+        here: &Here<'_>,
+        key: &JobKey,
+        (wish, repeat): (&Wish, Option<&IdempotencyKey>),
+    ) -> Result<Page, Trouble> {
+        let notify = here.notify();
+        let answered = self.platform.carry_on_from_chat(key, (wish, &notify), repeat, here.requester()).await?;
         Ok(accepted(&answered, title(&wish.prompt)))
     }
 }
 
-fn follow_up_body(here: &Here<'_>, wish: &Wish) -> Value {
-    let mut body = json!({"prompt": wish.prompt, "notify": here.notify()});
-    if let Some(usd) = wish.budget {
-        body["budget"] = json!({"usd": usd.to_string()});
-    }
-    body
+/// What the wish of a button is known by.
+fn mark_of(about: &Button, press: &Press) -> Result<IdempotencyKey, Failure> {
+    format!("wish-{}", press.token).parse().map_err(|_| corrupt(&about.key))
 }

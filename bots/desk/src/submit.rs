@@ -2,7 +2,6 @@
 
 use convoke_api::request::BudgetRequest;
 use convoke_app::flow::BUILT_IN;
-use convoke_app::ports::Wish;
 use convoke_app::submit::{Answered, PROMPT_BYTES_MAX};
 use convoke_chat::answer;
 use convoke_chat::button::Ask;
@@ -127,15 +126,9 @@ impl Desk {
 
     pub(crate) async fn run_again(&self, here: &Here<'_>, key: &JobKey) -> Answer {
         self.may_submit(here).await?;
-        let answered = self.again(here, key, None).await?;
-        self.accepted_like(key, &answered).await
-    }
-
-    /// What a job was asked for once more, perhaps with more words.
-    pub(crate) async fn again(&self, here: &Here<'_>, key: &JobKey, wish: Option<&Wish>) -> Result<Answered, Trouble> {
         let (repeat, notify) = (here.repeat(), here.notify());
-        let again = self.platform.run_again_from_chat(key, (wish, &notify), repeat.as_ref(), here.requester());
-        Ok(again.await?)
+        let again = self.platform.run_again_from_chat(key, (None, &notify), repeat.as_ref(), here.requester());
+        self.accepted_like(key, &again.await?).await
     }
 
     async fn accepted_like(&self, key: &JobKey, answered: &Answered) -> Answer {

@@ -116,6 +116,9 @@ pub struct ScheduleView {
     pub last_run: Option<Time>,
     /// Ticks that were passed over because earlier work went on.
     pub skipped: u64,
+    /// Of a follow-up that could not be submitted when it was to start: why. It is paused then; resumed, it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// Where it is.
     pub href: String,
 }

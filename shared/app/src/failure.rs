@@ -207,6 +207,7 @@ impl Refused {
     pub fn reason(&self) -> String {
         match self {
             Self::Invalid { issues, .. } => match issues.first() {
+                Some(issue) if issue.path.is_empty() => issue.message.clone(),
                 Some(issue) => format!("{}: {}", issue.path, issue.message),
                 None => self.to_string(),
             },

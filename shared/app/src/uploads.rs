@@ -48,7 +48,18 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    fn id(&self) -> String {
+    /// The upload that was described so in a job's input, its `index`th file; `None` where that describes none.
+    pub fn again(described: &Value, index: usize) -> Option<Self> {
+        Some(Self {
+            ulid: format!("again-{index}"),
+            name: ArtifactPath::new(described.get("name")?.as_str()?).ok()?,
+            media_type: described.get("media_type")?.as_str()?.to_owned(),
+            bytes: described.get("bytes")?.as_u64()?,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
         // Plain data always has a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("{UPLOAD_PREFIX}{}", URL_SAFE_NO_PAD.encode(json))

@@ -32,6 +32,7 @@ fn schedule(id: &str, due_ms: Option<u64>) -> ScheduleRecord {
         open_ms: None,
         last_ms: Some(7),
         skipped: 2,
+        refusal: Some("no".into()),
     }
 }
 
@@ -51,8 +52,8 @@ fn run(tick_ms: u64, due_ms: Option<u64>) -> RunRecord {
             webhook: "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("an id"),
             failed: 1,
             not_before_ms: 9,
-        }],
             nonce: Some("n".into()),
+        }],
         due_ms,
     }
 }

@@ -6,6 +6,9 @@ use convoke_domain::status::JobStatus;
 use super::state;
 use crate::text::{clip, count};
 
+/// Longest reason that a list shows.
+const REFUSAL_UNITS_MAX: usize = 160;
+
 /// A button whose token stands for nothing any more.
 pub const OLD_BUTTON: &str = "This button doesn't work any more";
 /// Why, and what to do about it.
@@ -179,6 +182,11 @@ pub fn not_retryable(status: JobStatus) -> String {
 /// There is no more money to be had.
 pub fn most_money(usd: &str) -> String {
     format!("A job may cost at most ${usd} here, and this one already may.")
+}
+
+/// Why a follow-up that waited didn't start.
+pub fn could_not_start(why: &str) -> String {
+    format!(" · couldn't start: {}", clip(why, REFUSAL_UNITS_MAX))
 }
 
 /// When a follow-up starts that waits.

@@ -146,6 +146,9 @@ fn line(schedule: &ScheduleView) {
     };
     let batch = schedule.batch.as_ref().map(|batch| format!("  {} inputs", batch.count)).unwrap_or_default();
     println!("{}  {when}  {next}  {}{batch}", schedule.id, printable(&schedule.name));
+    if let Some(refusal) = &schedule.refusal {
+        println!("  refused: {}", printable(refusal));
+    }
 }
 
 fn ran(run: &RunView) {

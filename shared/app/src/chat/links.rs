@@ -13,8 +13,8 @@ use crate::ports::{Link, LinkCode, Linked, Requester, WhoMay};
 pub const CODE_TTL_S: u64 = 15 * 60;
 /// Characters of a code: 50 bits, which nobody guesses within [`CODE_TTL_S`] by typing into a chat.
 const CODE_CHARS: usize = 10;
-/// What codes are made of: no character is taken for another.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// What codes and ids are made of: no character is taken for another.
+pub(crate) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Longest title that is kept, in characters.
 const TITLE_CHARS_MAX: usize = 100;
 

@@ -20,6 +20,7 @@ use crate::ports::{Button, Claimed, Link, Saved, UpdateId, WhoMay, Wish};
 use crate::webhooks::RACES_MAX;
 use crate::work::WorkError;
 
+pub(crate) use links::ALPHABET;
 pub use links::{CODE_TTL_S, Redeemed};
 pub(crate) use targets::{MOVES_MAX, chat_of, chat_target, not_linked};
 

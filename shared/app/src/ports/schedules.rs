@@ -92,6 +92,9 @@ pub struct ScheduleRecord {
     /// Ticks that were passed over because earlier work went on.
     #[serde(default)]
     pub skipped: u64,
+    /// Of a follow-up that waited: why it couldn't be submitted when it was to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 impl ScheduleRecord {
@@ -115,6 +118,7 @@ impl ScheduleRecord {
             open_ms: None,
             last_ms: None,
             skipped: 0,
+            refusal: None,
         }
     }
 }
@@ -137,13 +141,13 @@ pub struct RunTarget {
     pub failed: u32,
     /// Not before (Unix milliseconds): it failed, or somebody is at it.
     pub not_before_ms: u64,
+    /// Who was at it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// "Tell this webhook that the run has ended."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    /// Who was at it last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nonce: Option<String>,
 pub struct RunBell {
     /// Version of the shape: 1.
     pub v: u8,

@@ -76,7 +76,7 @@ impl Platform {
         self.set_paused(tenant, id, true).await
     }
 
-    /// Lets it go on, from its next tick after now. Idempotent.
+    /// Lets it go on, from its next tick after now; a follow-up that was refused is tried again. Idempotent.
     pub async fn resume_schedule(&self, tenant: &TenantId, id: &str) -> Result<ScheduleView, Failure> {
         self.set_paused(tenant, id, false).await
     }
@@ -88,7 +88,7 @@ impl Platform {
             if record.paused == paused {
                 return Ok(views::schedule(&record, now_ms));
             }
-            let mut changed = ScheduleRecord { paused, ver: record.ver + 1, ..record };
+            let mut changed = ScheduleRecord { paused, refusal: None, ver: record.ver + 1, ..record };
             changed.wind(now_ms);
             if self.ports.schedules.put_schedule(tenant, &changed).await? {
                 return Ok(views::schedule(&changed, now_ms));

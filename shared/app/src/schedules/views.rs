@@ -32,6 +32,7 @@ pub(super) fn schedule(record: &ScheduleRecord, now_ms: u64) -> ScheduleView {
         next_runs: if record.after.is_some() { Vec::new() } else { next_runs(record, now_ms) },
         last_run: record.last_ms.map(Time),
         skipped: record.skipped,
+        refusal: record.refusal.clone(),
         href: format!("/v1/schedules/{}", record.id),
     }
 }

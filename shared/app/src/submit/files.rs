@@ -1,5 +1,7 @@
 //! Uploads that a submission names in `input.files` become the job's own: copied under its prefix, and described in its
-//! input so that templates can show them.
+//! input so that templates can show them. Those of an earlier job are named again, and copied from there.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use convoke_api::flow::FlowIssue;
@@ -17,6 +19,28 @@ pub const FILES_MAX: usize = 20;
 pub(super) const TEXT_BYTES_MAX: u64 = 64 * 1024;
 /// Texts of all files together.
 pub(super) const TEXTS_BYTES_MAX: u64 = 256 * 1024;
+
+/// Files that came with an earlier job, by the upload's id that names them now: where they are, and how they are described.
+pub(super) type Kept = BTreeMap<String, (BlobKey, Value)>;
+
+/// Names the files again that came with an earlier job, in its input: as they were named when it was submitted, so that the
+/// input is checked as it was then. Those that it went on from go; what never was an upload stays as it is.
+pub(super) fn name_again(earlier: &JobKey, input: &mut Map<String, Value>) -> Kept {
+    let mut kept = Kept::new();
+    let Some(Value::Array(files)) = input.get_mut("files") else { return kept };
+    let count = files.len();
+    files.retain(|file| file.get("earlier") != Some(&json!(true)));
+    for (index, file) in files.iter_mut().enumerate() {
+        let Some(upload) = Upload::again(file, index).filter(|_| kept.len() < FILES_MAX) else { continue };
+        let id = upload.id();
+        kept.insert(id.clone(), (input_file(earlier, index), std::mem::replace(file, id.into())));
+    }
+    if files.is_empty() && count > 0 {
+        // There were none before the earlier job's own were described there.
+        input.remove("files");
+    }
+    kept
+}
 
 /// The uploads that an input names, with their places in the list; an input without any has none.
 pub(super) fn named(input: &Value) -> Result<Vec<(usize, Upload)>, Vec<FlowIssue>> {
@@ -44,19 +68,26 @@ fn missing(index: usize) -> FlowIssue {
 
 impl Platform {
     /// Takes over the uploads: copies each under the job and describes it in the input as `{name, media_type, bytes}`,
-    /// with its `text` where it is short. A repeat copies the same again.
+    /// with its `text` where it is short. One that is `kept` is copied from where it is, and described as it was. A repeat
+    /// copies the same again.
     pub(super) async fn take_over(
         &self,
         key: &JobKey,
-        uploads: &[(usize, Upload)],
+        (uploads, kept): (&[(usize, Upload)], &Kept),
         input: &mut Value,
     ) -> Result<Vec<FlowIssue>, Failure> {
         let mut issues = Vec::new();
         let mut texts_left = TEXTS_BYTES_MAX;
         for (index, upload) in uploads {
             let Some(place) = input.pointer_mut(&format!("/files/{index}")) else { continue };
-            let from = BlobKey::of_upload(&key.tenant, place.as_str().unwrap_or_default());
-            let to = input_file(key, *index);
+            let (id, to) = (place.as_str().unwrap_or_default(), input_file(key, *index));
+            if let Some((from, described)) = kept.get(id) {
+                // Steps see what the description says: one whose object is gone is as good to them.
+                self.ports.blobs.copy(from, &to).await?;
+                *place = described.clone();
+                continue;
+            }
+            let from = BlobKey::of_upload(&key.tenant, id);
             let Some(Taken { text }) = self.take(&from, &to, upload, texts_left).await? else {
                 issues.push(missing(*index));
                 continue;

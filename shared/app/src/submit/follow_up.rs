@@ -6,13 +6,13 @@ use convoke_domain::ids::JobKey;
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
 
-use super::files::{TEXT_BYTES_MAX, TEXTS_BYTES_MAX};
+use super::files::{Kept, TEXT_BYTES_MAX, TEXTS_BYTES_MAX, name_again};
 use super::{Answered, Circumstances, IdempotencyKey, Origin, body, invalid};
 use crate::base::{BASE_BYTES_MAX, BASE_FILES_MAX, BASE_TEXTS_BYTES_MAX, Base, BaseFile, is_base};
 use crate::failure::{Failure, Part, Refused};
 use crate::flow::tools::FILE_BYTES_MAX;
 use crate::platform::Platform;
-use crate::ports::{BlobKey, FileRef, JobHead, Requester, Wish};
+use crate::ports::{BlobKey, FileRef, Idempotency, JobHead, Requester, Wish};
 use crate::work::{JobFlow, WorkError, load_value};
 
 /// Fields of a follow-up.
@@ -44,6 +44,32 @@ impl Earlier {
     }
 }
 
+/// What an earlier job was asked for, to be asked once more.
+struct Again {
+    body: Value,
+    base: Option<Earlier>,
+    kept: Kept,
+}
+
+impl Wish {
+    /// The body of a follow-up that does what is wished for, telling those that `notify` names.
+    pub fn follow_up(&self, notify: &Value) -> Value {
+        let mut body = json!({"prompt": self.prompt, "notify": notify});
+        if let Some(usd) = self.budget {
+            body["budget"] = json!({"usd": usd.to_string()});
+        }
+        body
+    }
+
+    /// The wish of such a body.
+    pub(crate) fn of_follow_up(body: &Value) -> Self {
+        Self {
+            prompt: body["prompt"].as_str().unwrap_or_default().to_owned(),
+            budget: body["budget"]["usd"].as_str().and_then(|usd| usd.parse().ok()),
+        }
+    }
+}
+
 impl Platform {
     /// Submits a job that goes on from the files of one that has ended, with its flow, model and budget unless `body` says
     /// otherwise. Its manifest holds the earlier files, too, where nobody changed or removed them; what is different stands
@@ -57,6 +83,7 @@ impl Platform {
         body: &Value,
         repeat: Option<&IdempotencyKey>,
     ) -> Result<Answered, Failure> {
+        let repeat = self.stored(repeat, &format!("follow-up {}", earlier.job), body);
         self.go_on_from(earlier, body, (repeat, Origin::Caller)).await
     }
 
@@ -68,12 +95,15 @@ impl Platform {
         repeat: Option<&IdempotencyKey>,
         requester: Requester,
     ) -> Result<Answered, Failure> {
+        let repeat = self.stored(repeat, &format!("follow-up {}", earlier.job), body);
         self.go_on_from(earlier, body, (repeat, Origin::Chat(requester))).await
     }
 
-    /// Submits what an earlier job was asked for once more, as a new job that keeps nothing of it. A wish is added to the
-    /// earlier prompt, and says the cap where it names one. Whoever is told now is named by `notify`. Idempotent by
-    /// `repeat`.
+    /// Submits what an earlier job was asked for once more, as a new job that keeps nothing of it but the files that came
+    /// with it. A wish is added to the earlier prompt, and says the cap where it names one. Whoever is told now is named by
+    /// `notify`. Idempotent by `repeat`, a wish also together with [`Platform::carry_on_from_chat`].
+    ///
+    /// [`Refused::Invalid`] also where the earlier job had no prompt to which a wish could be added.
     pub async fn run_again_from_chat(
         &self,
         earlier: &JobKey,
@@ -81,9 +111,64 @@ impl Platform {
         repeat: Option<&IdempotencyKey>,
         requester: Requester,
     ) -> Result<Answered, Failure> {
+        let repeat = match wish {
+            Some(wish) => self.stored_wish(repeat, earlier, wish),
+            None => self.stored(repeat, &format!("again {}", earlier.job), notify),
+        };
+        let again = self.again(earlier, (wish, notify)).await?;
+        let asked_in = Circumstances { origin: Origin::Chat(requester), repeat, base: again.base, kept: again.kept };
+        self.make(self.new_key(&earlier.tenant)?, &again.body, asked_in).await
+    }
+
+    /// Whether an earlier job can be run again with a wish, as far as can be told now: to be asked before it is stopped for
+    /// that. Changes nothing.
+    pub async fn check_again(&self, earlier: &JobKey, (wish, notify): (&Wish, &Value)) -> Result<(), Failure> {
+        let again = self.again(earlier, (Some(wish), notify)).await?;
+        let (_, unknown) = self.targets(&earlier.tenant, &again.body).await?;
+        self.check(&again.body, unknown).map(drop)
+    }
+
+    /// Does what is wished for of a job that has ended: goes on from its files; where it has made none, runs it again.
+    /// Idempotent by `repeat`, also together with [`Platform::run_again_from_chat`]: one wish makes one job, in whichever
+    /// way.
+    ///
+    /// [`Refused::JobNotEnded`] while it goes on; otherwise as what it does.
+    pub async fn carry_on_from_chat(
+        &self,
+        earlier: &JobKey,
+        (wish, notify): (&Wish, &Value),
+        repeat: Option<&IdempotencyKey>,
+        requester: Requester,
+    ) -> Result<Answered, Failure> {
+        if self.made_by(earlier).await?.is_empty() {
+            return self.run_again_from_chat(earlier, (Some(wish), notify), repeat, requester).await;
+        }
+        let repeat = self.stored_wish(repeat, earlier, wish);
+        self.go_on_from(earlier, &wish.follow_up(notify), (repeat, Origin::Chat(requester))).await
+    }
+
+    fn stored_wish(&self, repeat: Option<&IdempotencyKey>, earlier: &JobKey, wish: &Wish) -> Option<Idempotency> {
+        self.stored(repeat, &format!("wish {}", earlier.job), &wish.follow_up(&Value::Null))
+    }
+
+    /// The files of a job that has ended which another can go on from.
+    async fn made_by(&self, earlier: &JobKey) -> Result<Vec<FileRef>, Failure> {
+        let (_, root) = self.known_job(earlier).await?;
+        let manifest = self.manifest(earlier, &root).await?;
+        let status = root.root().map_or(convoke_domain::status::JobStatus::Queued, |job| job.status);
+        let manifest = manifest.ok_or(Refused::JobNotEnded { status })?;
+        Ok(manifest.files.into_iter().filter(is_base).collect())
+    }
+
+    async fn again(&self, earlier: &JobKey, (wish, notify): (Option<&Wish>, &Value)) -> Result<Again, Failure> {
         let (head, flow) = self.earlier(earlier).await?;
-        let mut input = plain_input(&flow);
-        if let (Some(wish), Some(Value::String(asked))) = (wish, input.get_mut("prompt")) {
+        let mut input = flow.input.as_object().cloned().unwrap_or_default();
+        let kept = name_again(earlier, &mut input);
+        if let Some(wish) = wish {
+            let Some(Value::String(asked)) = input.get_mut("prompt") else {
+                let hint = "submit a new job with another input";
+                return Err(Refused::request("prompt", "this flow takes no prompt", hint).into());
+            };
             *asked = format!("{}\n\n{}", asked.trim_end(), wish.prompt.trim());
         }
         let mut body = self.body_of(earlier, &head, &flow, input).await?;
@@ -91,29 +176,18 @@ impl Platform {
             body["budget"] = json!({"usd": usd.to_string()});
         }
         body["notify"] = notify.clone();
-        let base = Earlier::of(&flow);
-        let about = format!("again {}", earlier.job);
-        self.make(
-            self.new_key(&earlier.tenant)?,
-            &body,
-            Circumstances { repeat, origin: Origin::Chat(requester), about, base },
-        )
-        .await
+        Ok(Again { body, base: Earlier::of(&flow), kept })
     }
 
     async fn go_on_from(
         &self,
         earlier: &JobKey,
         asked: &Value,
-        (repeat, origin): (Option<&IdempotencyKey>, Origin),
+        (repeat, origin): (Option<Idempotency>, Origin),
     ) -> Result<Answered, Failure> {
         let fields = read(asked).map_err(|issues| invalid(Part::Request, issues))?;
         let (head, flow) = self.earlier(earlier).await?;
-        let (_, root) = self.known_job(earlier).await?;
-        let manifest = self.manifest(earlier, &root).await?;
-        let status = root.root().map_or(convoke_domain::status::JobStatus::Queued, |job| job.status);
-        let manifest = manifest.ok_or(Refused::JobNotEnded { status })?;
-        let files: Vec<FileRef> = manifest.files.into_iter().filter(is_base).collect();
+        let files = self.made_by(earlier).await?;
         bounded(&files).map_err(|issue| invalid(Part::Request, vec![issue]))?;
         let mut input = plain_input(&flow);
         if let Some(more) = fields.get("input").and_then(Value::as_object) {
@@ -128,9 +202,9 @@ impl Platform {
                 body[name] = value.clone();
             }
         }
-        let about = format!("follow-up {}", earlier.job);
         let base = Some(Earlier { key: earlier.clone(), files });
-        self.make(self.new_key(&earlier.tenant)?, &body, Circumstances { repeat, origin, about, base }).await
+        self.make(self.new_key(&earlier.tenant)?, &body, Circumstances { base, ..Circumstances::plain(repeat, origin) })
+            .await
     }
 
     async fn earlier(&self, key: &JobKey) -> Result<(JobHead, std::sync::Arc<JobFlow>), Failure> {
@@ -219,7 +293,7 @@ impl Platform {
 }
 
 /// The fields, all there is to say against them but what a submission finds itself.
-pub(crate) fn read(asked: &Value) -> Result<&Map<String, Value>, Vec<FlowIssue>> {
+fn read(asked: &Value) -> Result<&Map<String, Value>, Vec<FlowIssue>> {
     let Some(fields) = asked.as_object() else {
         return Err(vec![FlowIssue::new("", format!("has to be an object, not {}", body::kind(asked)), "")]);
     };

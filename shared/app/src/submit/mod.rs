@@ -35,8 +35,8 @@ use crate::work::WorkError;
 use body::Asked;
 pub use body::{LABEL_CHARS_MAX, LABELS_MAX, NOTIFY_MAX, PROMPT_BYTES_MAX};
 pub use files::FILES_MAX;
+use files::Kept;
 use follow_up::Earlier;
-pub(crate) use follow_up::read as read_follow_up;
 pub use repeat::{IdempotencyKey, IdempotencyKeyError};
 pub(crate) use scheduled::Wrong;
 
@@ -67,18 +67,19 @@ enum Origin {
 }
 
 /// What is to be known of a submission beside its body.
-struct Circumstances<'of> {
-    repeat: Option<&'of IdempotencyKey>,
+struct Circumstances {
     origin: Origin,
-    /// What tells requests to different places apart.
-    about: String,
+    /// What makes a repeat the same request.
+    repeat: Option<Idempotency>,
     /// The files that it goes on from.
     base: Option<Earlier>,
+    /// Files that came with an earlier job, and come with this one again.
+    kept: Kept,
 }
 
-impl<'of> Circumstances<'of> {
-    fn plain(repeat: Option<&'of IdempotencyKey>, origin: Origin) -> Self {
-        Self { repeat, origin, about: "jobs".to_owned(), base: None }
+impl Circumstances {
+    fn plain(repeat: Option<Idempotency>, origin: Origin) -> Self {
+        Self { origin, repeat, base: None, kept: Kept::new() }
     }
 }
 
@@ -102,6 +103,7 @@ impl Platform {
         body: &Value,
         repeat: Option<&IdempotencyKey>,
     ) -> Result<Answered, Failure> {
+        let repeat = self.stored(repeat, "jobs", body);
         self.make(self.new_key(tenant)?, body, Circumstances::plain(repeat, Origin::Caller)).await
     }
 
@@ -116,12 +118,18 @@ impl Platform {
         repeat: Option<&IdempotencyKey>,
         requester: Requester,
     ) -> Result<Answered, Failure> {
+        let repeat = self.stored(repeat, "jobs", body);
         self.make(self.new_key(tenant)?, body, Circumstances::plain(repeat, Origin::Chat(requester))).await
     }
 
+    /// What is stored of a caller's key; `about` tells requests to different places apart.
+    fn stored(&self, repeat: Option<&IdempotencyKey>, about: &str, body: &Value) -> Option<Idempotency> {
+        repeat.map(|repeat| repeat.stored(about, body, self.ports.env.now_ms()))
+    }
+
     /// Makes the job of that id.
-    async fn make(&self, key: JobKey, body: &Value, asked_in: Circumstances<'_>) -> Result<Answered, Failure> {
-        let Circumstances { repeat, origin, about, base } = asked_in;
+    async fn make(&self, key: JobKey, body: &Value, asked_in: Circumstances) -> Result<Answered, Failure> {
+        let Circumstances { origin, repeat, base, kept } = asked_in;
         let (tick, requester) = match origin {
             Origin::Caller => (None, None),
             Origin::Tick(tick) => (Some(tick), None),
@@ -133,7 +141,7 @@ impl Platform {
         let checked = self.check(body, unknown)?;
         let uploads = files::named(&checked.input).map_err(|issues| invalid(Part::Input, issues))?;
         let mut input = checked.input;
-        let issues = self.take_over(&key, &uploads, &mut input).await?;
+        let issues = self.take_over(&key, (&uploads, &kept), &mut input).await?;
         if !issues.is_empty() {
             return Err(invalid(Part::Input, issues));
         }
@@ -147,6 +155,7 @@ impl Platform {
         let graph = checked.flow.for_input(&input).map_err(|issues| invalid(Part::Input, issues))?.graph;
         let json = |value: Result<Value, serde_json::Error>| value.map_err(|error| corrupt(&key, &error.to_string()));
         let (document, shape) = (json(serde_json::to_value(&checked.doc))?, json(serde_json::to_value(&graph))?);
+        let time_ms = millis(checked.asked.deadline);
         let definition = Definition {
             v: 1,
             flow: self.definition_payload(&key, "flow.json", document).await?,
@@ -155,13 +164,13 @@ impl Platform {
             model: checked.model.clone(),
             capable: checked.flow.capability == Capability::Capable,
             labels: checked.asked.labels,
-        let time_ms = millis(checked.asked.deadline);
             notify: checked.asked.notify,
             targets,
             parent: None,
             tick,
             requester,
             base,
+            time_ms: Some(time_ms),
         };
         let head = JobHead {
             flow: checked.doc.name.clone(),
@@ -170,12 +179,11 @@ impl Platform {
             budget: checked.asked.budget,
             parent: None,
         };
-            time_ms: Some(time_ms),
         let now_ms = self.ports.env.now_ms();
         let root = new_root(&graph, head.budget, now_ms, now_ms + time_ms);
         let deliveries = deliveries(&definition.targets, now_ms);
-        let idempotency = repeat.map(|repeat| repeat.stored(&about, body, now_ms));
-        self.accept_job(&graph, Submission { key, head, definition, root, idempotency, deliveries }).await
+        let submission = Submission { key, head, definition, root, idempotency: repeat, deliveries };
+        self.accept_job(&graph, submission).await
     }
 
     /// Checks all but the targets; `unknown` are mistakes that were found there.

@@ -31,6 +31,11 @@ impl FromStr for IdempotencyKey {
 }
 
 impl IdempotencyKey {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What is stored of this key with a request: `about` tells requests to different places apart.
     pub(super) fn stored(&self, about: &str, body: &Value, now_ms: u64) -> Idempotency {
         let mut hash = Sha256::new();

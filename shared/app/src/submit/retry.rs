@@ -78,7 +78,7 @@ impl Platform {
         let time_ms = time_ms.min(millis(self.limits.deadline_max));
         let root = new_root(flow.graph(), budget, now_ms, now_ms + time_ms);
         let head = JobHead { budget, parent: Some(parent.job.clone()), ..head };
-        let idempotency = repeat.map(|repeat| repeat.stored(&format!("retry {}", parent.job), body, now_ms));
+        let idempotency = self.stored(repeat, &format!("retry {}", parent.job), body);
         self.accept_job(flow.graph(), Submission { key, head, definition, root, idempotency, deliveries }).await
     }
 
