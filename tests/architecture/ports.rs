@@ -21,7 +21,7 @@ const OF_A_TENANT: [&str; 12] = [
 /// The exceptions: the sweep looks at all tenants' jobs, deliveries and schedules; the operator sees the list of tenants; a caller's key, a chat's realm, a code
 /// and a button's token tell the tenant; what comes in from a chat is claimed before its tenant is known; a bot's calls, a
 /// queue's depth and what lies outside are nobody's.
-const OF_NOBODY: [&str; 16] = [
+const OF_NOBODY: [&str; 17] = [
     "Sweeps::due",
     "Sweeps::due_deliveries",
     "Keys::key",
@@ -29,6 +29,7 @@ const OF_NOBODY: [&str; 16] = [
     "Schedules::due_schedules",
     "Bells::depth",
     "Outbound::post",
+    "Links::drop_link_code",
     "Links::link_code",
     "Links::link",
     "Inbox::button",
