@@ -126,3 +126,19 @@ async fn a_bot_on_discord_that_lives_elsewhere_is_taken_over_only_by_whoever_say
     assert_eq!(rig.discord.endpoint(), None);
     serving.end(Blow::Terminate).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn discord_is_told_the_commands_and_the_operator_what_comes_next() {
+    let rig = Rig::start().await;
+    let told = rig.done(&["bots", "register"]).await;
+    assert!(told.starts_with("convoke knows /crew") && told.contains("over the gateway"), "{told}");
+    let calls = rig.discord.calls();
+    let put = calls.iter().find(|call| call.method == "PUT").expect("a call");
+    assert_eq!((put.path.as_str(), put.by_bot), ("/applications/77/commands", true));
+    assert!(
+        put.body.as_array().is_some_and(|commands| commands.iter().any(|one| one["name"] == "crew")),
+        "{}",
+        put.body
+    );
+    assert_eq!(rig.discord.wrong(), Vec::<String>::new());
+}
