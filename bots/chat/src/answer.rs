@@ -235,6 +235,9 @@ pub fn costs(jobs: &[JobSummary]) -> Page {
     let ended: Vec<&JobSummary> = jobs.iter().filter(|job| job.cost.is_some()).collect();
     let usd = |job: &JobSummary| job.cost.as_ref().and_then(|cost| cost.usd.parse::<MicroUsd>().ok());
     let total = ended.iter().filter_map(|job| usd(job)).fold(MicroUsd::ZERO, |sum, usd| sum + usd);
+    if ended.is_empty() {
+        return Page::new(Tone::Plain, words::NONE_ENDED).line([Span::text("One job: "), Span::Usage(Verb::Cost)]);
+    }
     let page = Page::new(Tone::Plain, words::total(ended.len(), &total.to_string()));
     let page = ended.iter().take(ROWS_MAX).fold(page, |page, job| {
         let cost = job.cost.as_ref().map(|cost| format!(" · ${}", cost.usd)).unwrap_or_default();

@@ -65,7 +65,9 @@ impl Desk {
     }
 
     pub(crate) async fn list(&self, here: &Here<'_>, status: Option<JobStatus>) -> Answer {
-        Ok(Reply::private(answer::jobs(words::JOBS, &self.jobs_here(here, status).await?)))
+        let jobs = self.jobs_here(here, status).await?;
+        let none_fits = jobs.is_empty() && status.is_some();
+        Ok(Reply::private(if none_fits { answer::no_job_fits() } else { answer::jobs(words::JOBS, &jobs) }))
     }
 
     pub(crate) async fn cost(&self, here: &Here<'_>, job: Option<&JobName>) -> Answer {

@@ -218,13 +218,17 @@ pub fn issue(path: &str, message: &str, hint: &str) -> String {
 /// Too many submissions.
 pub fn too_many(is_own: bool, most: u64, wait: &str) -> String {
     let whose = if is_own { "you" } else { "this chat" };
-    format!("That is enough for this hour: {whose} may start {most} jobs an hour. Try again in {wait}.")
+    let most = count(usize::try_from(most).unwrap_or(usize::MAX), "job");
+    format!("That is enough for this hour: {whose} may start {most} an hour. Try again in {wait}.")
 }
 
 /// A file that can't be had.
 pub fn file_trouble(name: &str, why: &str) -> String {
     format!("The file {name} can't be used: {why}.")
 }
+
+/// Nothing has a cost yet that stays.
+pub const NONE_ENDED: &str = "No job has ended yet";
 
 /// What several jobs cost together.
 pub fn total(jobs: usize, usd: &str) -> String {
