@@ -1,10 +1,14 @@
 //! Discord: what people do there in, what is called and answered out. Every body that is sent is judged by Discord's own
 //! description of its API.
 
+mod buttons;
+mod commands;
 mod dialogues;
 mod gateway;
 mod host;
 mod inbound;
+mod play;
+mod refusals;
 mod reviews;
 mod talk;
 mod told;

@@ -32,8 +32,6 @@ async fn a_review_is_decided_in_the_chat_by_whoever_may() {
         .say("Write a poem", [Reply::text("Rivers run.").held(&gate)]);
     let mut talk = Talk::linked(script).await;
     let (ada, bob) = (Clicks::owner(), Clicks::member());
-    // Her first number was the link's.
-    drop(ada.command(&["help"], &[]));
     talk.does("/crew list", &bob.command(&["list"], &[])).await;
     let notify = json!([{"discord": {"channel": "6"}}]);
     let id = talk.served.submit(&json!({"flow": reviewed(), "input": {}, "notify": notify})).await;

@@ -1,10 +1,12 @@
 //! Dialogues over a whole installation: what somebody does in Discord, and what they and all others see of it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use convoke_app::platform::Platform;
 use convoke_app::ports::{ChatHosts, WhoMay};
 use convoke_desk::Desk;
 use convoke_discord::host::DiscordHost;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::host::settings;
+use crate::play::Kind;
 use crate::told;
 
 /// Somebody in Discord, an installation, and what was said so far.
@@ -29,37 +32,85 @@ pub struct Talk {
     router: Router,
     said: String,
     /// What is different each time, with what stands for it.
-    names: BTreeMap<String, String>,
+    pub(crate) names: BTreeMap<String, String>,
+    /// The messages that were seen, oldest first.
+    pub(crate) shown: Vec<Value>,
+    /// The window that was opened last, and whether on a message.
+    pub(crate) window: Option<(String, bool)>,
+    /// The jobs and schedules that have a name.
+    pub(crate) met: Vec<(String, Kind)>,
+    /// Files that can be attached.
+    pub(crate) files: BTreeMap<String, Value>,
+}
+
+/// The function of the interactions endpoint, as it is started: over the same table, remembering nothing.
+fn endpoint_over(served: &Served, server: &DiscordServer) -> Router {
+    let (settings, served) = (settings(server), served.platform());
+    let platform = Platform::new(served.ports.clone(), served.limits.clone(), convoke_tools::compiler());
+    let desk = Arc::new(Desk::new(platform.clone(), attachments(&settings).expect("a client")));
+    router(platform, desk, &settings).expect("settings")
 }
 
 impl Talk {
     pub async fn start(script: impl Script) -> Self {
+        Self::start_with(script, &[]).await
+    }
+
+    /// The same with settings beside those that there are always.
+    pub async fn start_with(script: impl Script, more: &[(&str, &str)]) -> Self {
         let server = DiscordServer::start().await;
         let settings = settings(&server);
         let host = DiscordHost::new(Rest::new(&settings).expect("a client"));
         let chat_hosts = ChatHosts { discord: Some(Arc::new(host)), ..ChatHosts::default() };
-        let served = Served::rigged(script, &[], Rigging { chat_hosts, ..Rigging::default() }).await;
-        let platform = served.platform().clone();
-        let desk = Arc::new(Desk::new(platform.clone(), attachments(&settings).expect("a client")));
-        let router = router(platform, desk, &settings).expect("settings");
-        Self { served, server, router, said: String::new(), names: BTreeMap::new() }
+        let served = Served::rigged(script, more, Rigging { chat_hosts, ..Rigging::default() }).await;
+        let router = endpoint_over(&served, &server);
+        Self {
+            served,
+            server,
+            router,
+            said: String::new(),
+            names: BTreeMap::new(),
+            shown: Vec::new(),
+            window: None,
+            met: Vec::new(),
+            files: BTreeMap::new(),
+        }
     }
 
     /// The same in a guild that its owner has linked.
     pub async fn linked(script: impl Script) -> Self {
         let mut talk = Self::start(script).await;
-        let code = talk.code().await;
-        talk.does("link", &Clicks::owner().command(&["link"], &[("code", code.into())])).await;
-        talk.said.clear();
+        talk.link(WhoMay::Everybody).await;
         talk
+    }
+
+    /// The guild's owner links it, which isn't noted.
+    pub async fn link(&mut self, who_may: WhoMay) {
+        let code = self.code_of(convoke::local::TENANT, who_may).await;
+        let owner = Clicks::owner().numbered_from(100 + 10 * u64::from(who_may == WhoMay::Admins));
+        let so_far = std::mem::take(&mut self.said);
+        let answer = self.does("link", &owner.command(&["link"], &[("code", code.into())])).await;
+        assert!(answer.to_string().contains("Connected"), "{answer:#}");
+        self.said = so_far;
     }
 
     /// A code that links.
     pub async fn code(&mut self) -> String {
-        let tenant = convoke::local::TENANT.parse().expect("a tenant");
-        let code = self.served.platform().new_link_code(&tenant, WhoMay::Everybody).await.expect("a code");
+        self.code_of(convoke::local::TENANT, WhoMay::Everybody).await
+    }
+
+    /// A code that links to somebody.
+    pub async fn code_of(&mut self, tenant: &str, who_may: WhoMay) -> String {
+        let tenant = tenant.parse().expect("a tenant");
+        let code = self.served.platform().new_link_code(&tenant, who_may).await.expect("a code");
         self.names.insert(code.clone(), "CODE".to_owned());
         code
+    }
+
+    /// The endpoint's function is started anew, over the same table.
+    pub fn restart(&mut self) {
+        self.router = endpoint_over(&self.served, &self.server);
+        self.note("(the endpoint was started anew)");
     }
 
     /// Somebody does something; what answers it, which is noted with all that is called because of it.
@@ -74,14 +125,20 @@ impl Talk {
             StatusCode::OK => self.note(&answered(&answer)),
             status => self.note(&format!("{} ", status.as_u16())),
         }
+        if let Some(window) = answer["data"]["custom_id"].as_str() {
+            self.window = Some((window.to_owned(), interaction.get("message").is_some()));
+        }
+        self.shown.push(answer["data"].clone());
         let by_calls: Vec<Call> = self.server.calls().into_iter().filter(|call| call.path.contains(&token)).collect();
         for call in by_calls {
             self.note(&called(&call));
+            self.shown.push(call.body);
         }
         answer
     }
 
-    async fn send(&self, interaction: &Value) -> (StatusCode, Value) {
+    /// Sends an interaction as Discord does.
+    pub async fn send(&self, interaction: &Value) -> (StatusCode, Value) {
         let (body, timestamp) = (interaction.to_string(), now_s().to_string());
         let request = Request::post(endpoint::PATH)
             .header("x-signature-ed25519", signature(&timestamp, &body))
@@ -106,7 +163,18 @@ impl Talk {
         told::nothing_is_wrong(&self.server);
         self.note(&format!("< {what}"));
         self.note(&called(&call));
+        self.shown.push(call.body.clone());
         call
+    }
+
+    /// Notes a message that was seen, not where: an end that comes faster than its card is in no thread.
+    pub fn keep(&mut self, what: &str, call: Call) {
+        self.note(&format!("< {what}"));
+        self.note(&message(&call.body));
+        for (name, _) in &call.files {
+            self.note(&format!("  file {name}"));
+        }
+        self.shown.push(call.body);
     }
 
     /// The same with a text in the place of another one, wherever it stands from now on.
@@ -114,7 +182,8 @@ impl Talk {
         self.names.insert(text.to_owned(), name.to_owned());
     }
 
-    fn note(&mut self, text: &str) {
+    /// Notes something.
+    pub fn note(&mut self, text: &str) {
         self.said.push_str(text);
         self.said.push('\n');
     }
@@ -122,13 +191,17 @@ impl Talk {
     /// What was said, without what is different each time.
     pub fn said(&self) -> String {
         let mut said = self.said.clone();
-        for (text, name) in &self.names {
+        let mut names: Vec<_> = self.names.iter().collect();
+        names.sort_by_key(|(text, _)| Reverse(text.len()));
+        for (text, name) in names {
             said = said.replace(text, name);
         }
         said.lines().map(|line| same_each_time(&without_times(line))).collect::<Vec<_>>().join("\n")
     }
 
+    /// Ends it; nothing that was called in all that time was wrong.
     pub async fn stop(self) {
+        told::nothing_is_wrong(&self.server);
         self.served.stop().await;
     }
 }
@@ -140,6 +213,9 @@ fn same_each_time(line: &str) -> String {
         let end = line[start..].find(to)? + start;
         Some(format!("{}…{}", &line[..start], &line[end..]))
     };
+    if line.contains("Try again in ") {
+        return until("Try again in ", ".").unwrap_or_else(|| line.to_owned());
+    }
     if line.contains("Took ") {
         return until("Took ", " ·").unwrap_or_else(|| line.to_owned());
     }
@@ -204,7 +280,8 @@ fn message(body: &Value) -> String {
     lines.iter().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn label(button: &Value) -> &str {
+/// What is written on a button.
+pub fn label(button: &Value) -> &str {
     button["label"].as_str().expect("a label")
 }
 

@@ -27,6 +27,8 @@ pub struct Clicks {
     pub name: &'static str,
     /// What they may do in the guild.
     pub permissions: u64,
+    /// What the bot may do in the channel.
+    pub bot_permissions: u64,
     /// Who has installed the bot: "0" the guild, "1" the person.
     pub installed: &'static str,
     last_id: AtomicU64,
@@ -41,6 +43,7 @@ impl Clicks {
             user: 42,
             name: "Ada",
             permissions: 1 << 3,
+            bot_permissions: MAY_POST,
             installed: "0",
             last_id: AtomicU64::new(900),
         }
@@ -49,6 +52,22 @@ impl Clicks {
     /// Somebody else there, who may decide nothing.
     pub fn member() -> Self {
         Self { user: 43, name: "Bob", permissions: 1 << 11, last_id: AtomicU64::new(5_900), ..Self::owner() }
+    }
+
+    /// A third one there, who may decide nothing either.
+    pub fn guest() -> Self {
+        Self { user: 44, name: "Cy", last_id: AtomicU64::new(6_900), ..Self::member() }
+    }
+
+    /// The member in a channel in which the bot may not post.
+    pub fn muted() -> Self {
+        Self { channel: 7, bot_permissions: 1 << 10, last_id: AtomicU64::new(9_900), ..Self::member() }
+    }
+
+    /// The same person, whose interactions are numbered from another number on.
+    #[must_use]
+    pub fn numbered_from(self, id: u64) -> Self {
+        Self { last_id: AtomicU64::new(id), ..self }
     }
 
     /// Somebody in direct messages with the bot.
@@ -70,7 +89,7 @@ impl Clicks {
             "id": id.to_string(), "application_id": APPLICATION, "type": kind, "token": format!("token-of-{id}"),
             "version": 1, "data": data, "channel_id": self.channel.to_string(),
             "channel": {"id": self.channel.to_string(), "type": u8::from(self.guild.is_none())},
-            "app_permissions": MAY_POST.to_string(), "locale": "en-US", "entitlements": [],
+            "app_permissions": self.bot_permissions.to_string(), "locale": "en-US", "entitlements": [],
             "attachment_size_limit": 10_485_760
         });
         let owner = if self.installed == "0" { self.guild.unwrap_or(0) } else { self.user };
