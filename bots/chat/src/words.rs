@@ -354,3 +354,6 @@ pub fn outcome(review: &ReviewView) -> String {
 
 /// A file came, and nobody said what for.
 pub const FILE_WITHOUT_WORDS: &str = "What is to be done with it? Send it again with words under it.";
+/// A file came with what takes none.
+pub const NO_FILE_HERE: &str =
+    "A file can't go along with this. Send your words without it, or start a new job with the file.";

@@ -10,7 +10,7 @@ use convoke_app::failure::Failure;
 use convoke_app::platform::Platform;
 use convoke_app::ports::{Claimed, UpdateId};
 use convoke_chat::button::{Action, Ask, Press};
-use convoke_chat::command::{Attached, Command, FollowUp, Hearing, Misread, Run, Verb, parse};
+use convoke_chat::command::{Attached, Command, Hearing, Misread, Run, Verb, parse};
 use convoke_chat::page::{Page, Tone};
 use convoke_chat::reply::Reply;
 use convoke_chat::words;
@@ -227,8 +227,12 @@ impl Wish {
     }
 }
 
-/// An answer to a question. A file that comes with what a job is to do goes along.
+/// An answer to a question, or to a card. A file that comes with what a job is to do goes along; what else is asked for
+/// takes none, and it is said so rather than lost.
 fn typed(ask: Ask, said: &Said) -> Wish {
+    if said.document.is_some() && !matches!(ask, Ask::Run { .. }) {
+        return Wish::Command(Err(Misread { what: words::NO_FILE_HERE.to_owned(), verb: Some(Verb::Run) }));
+    }
     let prompt = || Some(said.text.trim().to_owned()).filter(|text| !text.is_empty());
     match ask {
         Ask::Run { flow, budget } if said.document.is_some() => Wish::Command(Ok(Command::Run(Run {
@@ -238,9 +242,6 @@ fn typed(ask: Ask, said: &Said) -> Wish {
             files: files(said),
             ..Run::default()
         }))),
-        Ask::FollowUp { job, budget } if said.text.trim().is_empty() => {
-            Wish::Command(Ok(Command::FollowUp(FollowUp { job: job.as_str().parse().ok(), prompt: None, budget })))
-        }
         ask => Wish::Typed(ask, said.text.clone()),
     }
 }

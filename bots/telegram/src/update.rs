@@ -147,12 +147,7 @@ fn of_message(message: &Message) -> What {
     let Some(by) = message.from.as_ref().filter(|by| is_somebodys && (!by.is_bot || by.id.0 == ANONYMOUS_ADMIN)) else {
         return What::Nothing;
     };
-    let document = message.document().map(|document| Document {
-        id: document.file.id.0.clone(),
-        name: document.file_name.clone().unwrap_or_else(|| "file".to_owned()),
-        media_type: document.mime_type.as_ref().map(ToString::to_string),
-        bytes: document.file.size.into(),
-    });
+    let document = file(message);
     let text = message.text().or_else(|| message.caption()).unwrap_or_default().to_owned();
     if text.is_empty() && document.is_none() {
         return What::Nothing;
@@ -166,6 +161,25 @@ fn of_message(message: &Message) -> What {
         document,
         answers,
     }))
+}
+
+/// A document, or a picture in its largest size; a picture has no name of its own.
+fn file(message: &Message) -> Option<Document> {
+    let document = message.document().map(|document| Document {
+        id: document.file.id.0.clone(),
+        name: document.file_name.clone().unwrap_or_else(|| "file".to_owned()),
+        media_type: document.mime_type.as_ref().map(ToString::to_string),
+        bytes: document.file.size.into(),
+    });
+    document.or_else(|| {
+        let largest = message.photo()?.last()?;
+        Some(Document {
+            id: largest.file.id.0.clone(),
+            name: "photo.jpg".to_owned(),
+            media_type: Some("image/jpeg".to_owned()),
+            bytes: largest.file.size.into(),
+        })
+    })
 }
 
 /// In a topic each message "answers" the one that opened it, unless it answers another; that one has no text.
@@ -279,6 +293,18 @@ mod tests {
         let expected =
             Document { id: "F1".into(), name: "a b.csv".into(), media_type: Some("text/csv".into()), bytes: 12 };
         assert_eq!(said.document, Some(expected));
+    }
+
+    #[test]
+    fn a_picture_comes_as_a_file() {
+        let photo = |id: &str, size: u32| {
+            json!({"file_id": id, "file_unique_id": id, "width": 1, "height": 1,
+            "file_size": size})
+        };
+        let said = said(&json!({"caption": "like this", "photo": [photo("S", 10), photo("L", 90)]}));
+        let expected =
+            Document { id: "L".into(), name: "photo.jpg".into(), media_type: Some("image/jpeg".into()), bytes: 90 };
+        assert_eq!((said.text.as_str(), said.document), ("like this", Some(expected)));
     }
 
     #[test]

@@ -21,12 +21,16 @@ fn page(title: &str) -> Page {
 }
 
 fn question() -> Reply {
-    Reply::Ask(Question {
+    Reply::Ask(a_question())
+}
+
+fn a_question() -> Question {
+    Question {
         ask: Ask::Run { flow: Some("software".into()), budget: None },
         title: "What should the crew do?".into(),
         label: "In your own words".into(),
         placeholder: "Build a todo API".into(),
-    })
+    }
 }
 
 /// A message of the bot that stands in a chat, to reply to and to press buttons under.
@@ -110,6 +114,8 @@ async fn the_desk_hears_who_asks_where_and_for_what() {
         rig.updates.sends(GROUP, ANN, ("F1", "a.csv", 4), "/run Sum it up"),
         rig.updates.sends(ALONE, ANN, ("F1", "a.csv", 4), "Sum it up"),
         rig.updates.sends(ALONE, ANN, ("F1", "a.csv", 4), ""),
+        rig.updates.sends(GROUP, ANN, ("F1", "a.csv", 4), "/followup Sum it up"),
+        rig.updates.sends(GROUP, ANN, ("F1", "a.csv", 4), "/status"),
     ] {
         assert_eq!(rig.tell(&update).await, 200, "{update}");
     }
@@ -130,11 +136,19 @@ async fn answers_to_the_bots_messages_are_heard_and_answers_to_others_are_not() 
     let asked = rig.telegram.last_message(TOPIC.id());
     let asked = (asked, rig.telegram.message(TOPIC.id(), asked).expect("it stands there"));
     let reply = |message: &(i32, Value), text: &str| rig.updates.replies(TOPIC, ANN, (message.0, &message.1), text);
-    let with_file = {
-        let mut update = reply(&asked, "");
+    let changes = Question { ask: Ask::Press(press(Action::Changes)), ..a_question() };
+    rig.desk.say(Reply::Ask(changes));
+    assert_eq!(rig.tell(&rig.updates.says(TOPIC, ANN, "/run")).await, 200);
+    rig.desk.heard();
+    let changes = rig.telegram.last_message(TOPIC.id());
+    let changes = (changes, rig.telegram.message(TOPIC.id(), changes).expect("it stands there"));
+    let sends = |message: &(i32, Value), caption: &str| {
+        let mut update = reply(message, "");
         let message = update["message"].as_object_mut().expect("a message");
         message.remove("text");
-        message.insert("caption".into(), "Sum it up".into());
+        if !caption.is_empty() {
+            message.insert("caption".into(), caption.into());
+        }
         let file = json!({"file_id": "F1", "file_unique_id": "F1", "file_name": "a.csv", "file_size": 4});
         message.insert("document".into(), file);
         update
@@ -144,7 +158,19 @@ async fn answers_to_the_bots_messages_are_heard_and_answers_to_others_are_not() 
         update["message"]["reply_to_message"]["from"]["id"] = 77.into();
         update
     };
-    for update in [reply(&asked, "Build a todo API"), reply(&card, "Now with tests"), with_file, of_another] {
+    for update in [
+        reply(&asked, "Build a todo API"),
+        reply(&card, "Now with tests"),
+        reply(&changes, "Ids are to be numbers."),
+        sends(&asked, "Sum it up"),
+        sends(&asked, ""),
+        // Neither takes files: that is said, and nothing else comes of it.
+        sends(&card, "Sum it up"),
+        sends(&card, ""),
+        sends(&changes, "Like this"),
+        sends(&changes, ""),
+        of_another,
+    ] {
         assert_eq!(rig.tell(&update).await, 200, "{update}");
     }
     insta::assert_snapshot!(rig.heard());

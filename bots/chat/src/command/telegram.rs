@@ -30,10 +30,12 @@ pub fn parse(text: &str, files: Vec<Attached>, here: &Hearing<'_>) -> Option<Res
         let is_for_us = here.is_private || addressed.is_some();
         return is_for_us.then(|| Err(Misread { what: words::unknown_command(name), verb: None }));
     };
+    let takes_files = spec.options.iter().any(|option| option.kind == Kind::File);
+    if !takes_files && !files.is_empty() {
+        return Some(Err(Misread { what: words::NO_FILE_HERE.to_owned(), verb: Some(Verb::Run) }));
+    }
     Some(given(spec, rest, here).and_then(|mut values| {
-        let takes_files = spec.options.iter().any(|option| option.kind == Kind::File);
-        let files = files.into_iter().filter(|_| takes_files);
-        values.extend(files.map(|file| Given { name: "file".to_owned(), value: Value::File(file) }));
+        values.extend(files.into_iter().map(|file| Given { name: "file".to_owned(), value: Value::File(file) }));
         command(spec, values)
     }))
 }
