@@ -7,9 +7,9 @@ use convoke_chat::reply::Reply;
 use convoke_runtime::Secret;
 use convoke_telegram::polling::{PollError, Standing, poll, prepare};
 use convoke_telegram::setup::{delete_webhook, me, offer_commands, set_webhook, webhook};
-use convoke_tests::telegram::{BOT_NAME, BotApi, Fault, Mask};
+use convoke_tests::telegram::{BOT_NAME, BotApi, Call, Fault, Mask};
 
-use super::rig::{ALONE, ANN, Rig, api};
+use super::rig::{ALONE, ANN, GROUP, Rig, api};
 
 const URL: &str = "https://example.com/telegram/updates";
 
@@ -54,7 +54,7 @@ async fn whoever_polls_hears_every_update_once_though_telegram_is_in_trouble() {
     tokio::select! {
         never = poll(&api, &rig.inbound) => match never {},
         calls = answered => {
-            let texts: Vec<&str> = calls.iter().map(convoke_tests::telegram::Call::text).collect();
+            let texts: Vec<&str> = calls.iter().map(Call::text).collect();
             assert_eq!(texts, ["<b>/run one</b>", "<b>/run two</b>"]);
         }
     }
@@ -63,5 +63,33 @@ async fn whoever_polls_hears_every_update_once_though_telegram_is_in_trouble() {
     let again = tokio::time::timeout(Duration::from_millis(300), poll(&api, &rig.inbound)).await;
     assert!(again.is_err());
     assert_eq!(rig.desk.heard().len(), 0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_chat_whose_answer_has_to_wait_holds_up_no_other() {
+    let rig = Rig::start().await;
+    let api = api(&rig.telegram);
+    rig.telegram.fail("sendMessage", Fault::Throttled(59));
+    let says = |chat, text: &str| {
+        rig.desk.say(Reply::public(Page::new(Tone::Plain, text)));
+        rig.telegram.queue(rig.updates.says(chat, ANN, text));
+    };
+    says(GROUP, "/status");
+    let talk = async {
+        rig.telegram.wait_for(|calls| calls.len() == 1).await;
+        rig.telegram.queue(rig.updates.says(GROUP, ANN, "/help"));
+        says(ALONE, "/cost");
+        rig.telegram.wait_for(|calls| calls.iter().any(|call| *call.get("chat_id") == ALONE.id())).await
+    };
+    let calls = tokio::select! {
+        never = poll(&api, &rig.inbound) => match never {},
+        calls = talk => calls,
+    };
+    // What is said after it in its own chat waits.
+    let said: Vec<&str> = calls.iter().map(Call::text).collect();
+    assert_eq!(said, ["<b>/status</b>", "<b>/cost</b>"]);
+    // Should this process die, whoever polls next gets what isn't done.
+    assert_eq!(rig.telegram.waiting(), 3);
     rig.stop().await;
 }

@@ -103,6 +103,11 @@ impl BotApi {
         lock(&self.telegram.state).updates.push_back(update);
     }
 
+    /// How many updates nobody has said to have had.
+    pub fn waiting(&self) -> usize {
+        lock(&self.telegram.state).updates.len()
+    }
+
     /// The webhook that stands, as it was set.
     pub fn webhook(&self) -> Option<Value> {
         lock(&self.telegram.state).webhook.clone()
