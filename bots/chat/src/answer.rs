@@ -203,6 +203,17 @@ pub fn file_link(path: &str, url: &str, bytes: u64) -> Page {
     Page::new(Tone::Plain, words::FILE_LINK).line([Span::Link { label, url: url.to_owned() }]).text(words::LINK_TTL)
 }
 
+/// What others mustn't see was sent to whoever asked.
+pub fn said_alone() -> Page {
+    short(words::SAID_ALONE, "")
+}
+
+/// It can't be: they have to write to the bot first, which is called so.
+pub fn cant_say_alone(bot: &str) -> Page {
+    let talk = Span::Link { label: format!("t.me/{bot}"), url: format!("https://t.me/{bot}") };
+    Page::new(Tone::Warning, words::CANT_SAY_ALONE).line([Span::text(words::CANT_SAY_ALONE_NEXT), talk])
+}
+
 /// A file that is too large to be sent, where nobody outside can follow a link: where it is on the machine.
 pub fn file_on_host(path: &str, bytes: u64, place: &str) -> Page {
     Page::new(Tone::Plain, words::FILE_ON_HOST)

@@ -31,6 +31,8 @@ pub enum Reply {
 pub enum Audience {
     /// Whoever asked, where the platform can do that.
     Asker,
+    /// Whoever asked, and nobody else: what is said opens something.
+    AskerAlone,
     /// The chat.
     Everybody,
 }
@@ -72,6 +74,11 @@ impl Reply {
     /// An answer to whoever asked alone.
     pub const fn private(page: Page) -> Self {
         Self::Say { page, audience: Audience::Asker, files: Vec::new() }
+    }
+
+    /// An answer that nobody else may see, also where the platform can't answer in private: there it is said elsewhere.
+    pub const fn secret(page: Page) -> Self {
+        Self::Say { page, audience: Audience::AskerAlone, files: Vec::new() }
     }
 
     /// An answer to the chat.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::button::REFERENCE;
 use crate::command::Spec;
-use crate::page::{Button, Page, Span};
+use crate::page::{Block, Button, Page, Span};
 use crate::render::{self, Dialect};
 use crate::reply::Question;
 use crate::text::{clip, duration, flat, link_url, units};
@@ -95,7 +95,12 @@ pub fn alert(page: &Page) -> String {
 
 /// Whether nothing of the page is lost in [`alert`].
 pub fn fits_alert(page: &Page) -> bool {
-    page.buttons.is_empty() && !alert(page).ends_with('…')
+    let mut spans = page.blocks.iter().flat_map(|block| match block {
+        Block::Line(spans) | Block::Item(_, spans) => spans.as_slice(),
+        Block::Quote(_) | Block::Gap => &[],
+    });
+    let has_link = spans.any(|span| matches!(span, Span::Link { .. }));
+    page.buttons.is_empty() && !has_link && !alert(page).ends_with('…')
 }
 
 /// The message of a question, whose answer is a reply to it. What is asked stands in its last line, because a reply brings

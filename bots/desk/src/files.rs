@@ -61,7 +61,7 @@ impl Desk {
 
     async fn hand_over(&self, key: &JobKey, found: DownloadView) -> Answer {
         if leads_outside(&found.url) {
-            return Ok(Reply::private(answer::file_link(&found.path, &found.url, found.bytes)));
+            return Ok(Reply::secret(answer::file_link(&found.path, &found.url, found.bytes)));
         }
         if found.bytes > ATTACHED_BYTES_MAX {
             let place = self.place(key, &found.path).await?;

@@ -81,7 +81,7 @@ impl Said {
     /// The body of a message.
     pub(crate) fn body(&self) -> Value {
         let mut body = edit(&self.message, &self.files);
-        if self.audience == Audience::Asker {
+        if self.audience != Audience::Everybody {
             body["flags"] = EPHEMERAL.into();
         }
         body

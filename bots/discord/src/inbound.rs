@@ -205,7 +205,9 @@ impl Inbound {
     /// behind that: a message's audience can't be changed, and the first one after it would have the same.
     async fn say_later(&self, to: &Answerable, said: &Said) -> Result<(), RestError> {
         match said.audience {
-            Audience::Asker => self.rest.complete(to, &answer::edit(&said.message, &said.files), &said.files).await,
+            Audience::Asker | Audience::AskerAlone => {
+                self.rest.complete(to, &answer::edit(&said.message, &said.files), &said.files).await
+            }
             Audience::Everybody => {
                 let short = Said::line(words::TOLD_TO_ALL);
                 self.rest.complete(to, &answer::edit(&short.message, &[]), &[]).await?;

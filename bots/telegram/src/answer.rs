@@ -1,6 +1,7 @@
 //! Replies as calls: a message, an edit, a question, a note over the button.
 
 use convoke_app::ports::Attachment;
+use convoke_chat::answer;
 use convoke_chat::page::Page;
 use convoke_chat::reply::{Audience, File, Question, Reply};
 use convoke_chat::telegram::{self, Message, alert, fits_alert};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{Api, CallError, Done, Sent};
 use crate::send::{CAPTION_UNITS_MAX, captioned, upload};
+use crate::setup;
 use crate::update::{Place, Speaker};
 
 /// What is answered.
@@ -41,6 +43,9 @@ impl Answering<'_> {
         let note = match reply {
             Reply::Quiet => None,
             Reply::Say { page, audience: Audience::Asker, files } if self.is_note(&page, &files) => Some(alert(&page)),
+            Reply::Say { page, audience: Audience::AskerAlone, files } if !self.place.is_private => {
+                self.say_alone(&page, files).await?
+            }
             Reply::Say { page, files, .. } => {
                 self.say(&page, files).await?;
                 None
@@ -98,6 +103,23 @@ impl Answering<'_> {
             let _: Sent = self.api.send("sendDocument", &self.fields_of_file(), Some(upload(file))).await?;
         }
         Ok(())
+    }
+
+    /// What is only for whoever asked goes to their own talk with the bot; the chat hears that it did, or why it can't. The
+    /// note for a press, where it was one.
+    async fn say_alone(&self, page: &Page, files: Vec<File>) -> Result<Option<String>, CallError> {
+        let chat = i64::try_from(self.by.id).unwrap_or_default();
+        let own = Answering { place: Place { chat, thread: None, is_private: true }, ..*self };
+        let said = match own.say(page, files).await {
+            Ok(()) => answer::said_alone(),
+            Err(CallError::Dead { .. }) => answer::cant_say_alone(&setup::me(self.api).await?.username),
+            Err(error) => return Err(error),
+        };
+        if self.is_note(&said, &[]) {
+            return Ok(Some(alert(&said)));
+        }
+        self.say(&said, Vec::new()).await?;
+        Ok(None)
     }
 
     /// The message whose button was pressed becomes this; where it is gone, this is said anew.

@@ -3,11 +3,11 @@
 use convoke_app::chat::Redeemed;
 use convoke_app::ports::{Requester, WhoMay};
 use convoke_chat::button::{Action, Ask, Press};
-use convoke_chat::page::{Button, Look, Page, Tone};
+use convoke_chat::page::{Button, Look, Page, Span, Tone};
 use convoke_chat::reply::{Audience, File, Question, Reply};
 use convoke_domain::chat::{ChatId, PersonId, RealmId};
 use convoke_tests::noticed::{BUTTON, HOSTILE};
-use convoke_tests::telegram::{Fault, Mask, Person};
+use convoke_tests::telegram::{Call, Fault, Mask, Person};
 use serde_json::{Value, json};
 
 use super::rig::{ALONE, ANN, BOB, GROUP, Rig, TOPIC};
@@ -210,6 +210,35 @@ async fn each_kind_of_answer_is_given_in_its_way() {
         assert_eq!(rig.tell(&update).await, 200, "{update}");
     }
     insta::assert_snapshot!(Mask::default().show(&rig.telegram.calls_after(before)));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_must_not_see_is_said_to_whoever_asked_or_not_at_all() {
+    let rig = Rig::start().await;
+    let card = stands(&rig, page("A card")).await;
+    let before = rig.telegram.calls().len();
+    let link = Span::Link { label: "archive.zip".into(), url: "https://files.example/k?signature=s".into() };
+    let presses = |chat| rig.updates.presses(chat, ANN, (card.0, &card.1), &press(Action::Zip).to_string());
+    for (update, may_write) in [
+        (rig.updates.says(TOPIC, ANN, "/artifacts x"), true),
+        (presses(TOPIC), true),
+        (rig.updates.says(TOPIC, ANN, "/artifacts x"), false),
+        (presses(TOPIC), false),
+        (rig.updates.says(ALONE, ANN, "/artifacts x"), true),
+        (presses(ALONE), true),
+    ] {
+        if !may_write {
+            rig.telegram
+                .fail("sendMessage", Fault::Said(403, "Forbidden: bot can't initiate conversation with a user"));
+        }
+        rig.desk.say(Reply::secret(Page::new(Tone::Plain, "Here it is").line([link.clone()])));
+        assert_eq!(rig.tell(&update).await, 200, "{update}");
+    }
+    let calls = rig.telegram.calls_after(before);
+    let tells_all = |call: &&Call| *call.get("chat_id") == TOPIC.id() && call.text().contains("signature");
+    assert_eq!(calls.iter().filter(tells_all).count(), 0);
+    insta::assert_snapshot!(Mask::default().show(&calls));
     rig.stop().await;
 }
 

@@ -104,6 +104,12 @@ pub const JOBS: &str = "The latest jobs";
 pub const FILE_LINK: &str = "Here it is";
 /// How long a link works.
 pub const LINK_TTL: &str = "The link works without a key, for 15 minutes: pass it on with care.";
+/// What was asked for in front of others is said to whoever asked.
+pub const SAID_ALONE: &str = "I have sent it to you alone";
+/// It can't be, because the bot may write to nobody who hasn't written to it.
+pub const CANT_SAY_ALONE: &str = "I would send it to you alone, but may not write to you yet";
+/// What to do about it.
+pub const CANT_SAY_ALONE_NEXT: &str = "Start a talk with me, and ask again here: ";
 /// A file that can't be sent.
 pub const FILE_ON_HOST: &str = "It is too large to be sent here";
 /// Before where it is.
