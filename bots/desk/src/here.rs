@@ -75,8 +75,14 @@ impl Desk {
         Ok(button.ok_or_else(answer::old_button)?)
     }
 
-    /// Counts a submission; it is said why where there may be none.
+    /// Counts a submission; it is said why where there may be none. What an earlier try of the same update has submitted was
+    /// counted then.
     pub(crate) async fn may_submit(&self, here: &Here<'_>) -> Result<(), Trouble> {
+        if let Some(repeat) = here.repeat()
+            && self.platform.is_repeat(&here.link.tenant, &repeat).await?
+        {
+            return Ok(());
+        }
         let refused = match self.platform.may_submit(&here.link, here.caller.person, here.rank()).await? {
             Leave::Granted => return Ok(()),
             Leave::AdminsOnly => words::ADMINS_ONLY.to_owned(),

@@ -30,6 +30,9 @@ pub async fn submission_is_idempotent(table: &impl Table) {
     assert_eq!(table.submit(&keyed(3, "b")).await.expect("up"), earlier);
     assert_eq!(table.submit(&keyed(3, "other")).await.expect("up"), earlier, "the caller compares the bodies");
     assert_eq!(table.job(&job("acme", 3)).await.expect("up"), None);
+    let made = async |key: JobKey| table.submitted(&key.tenant, &idempotency("k", "b").key_hash).await.expect("up");
+    assert_eq!(made(job("acme", 3)).await, Some(job("acme", 2).job));
+    assert_eq!(made(job("zen", 3)).await, None);
     let other_tenant = Submission { key: job("zen", 3), ..keyed(3, "b") };
     assert_eq!(table.submit(&other_tenant).await.expect("up"), Submitted::Created);
 }

@@ -309,6 +309,11 @@ impl Jobs for FakeTable {
         self.call("submit", |state| state.submit(submission)).await
     }
 
+    async fn submitted(&self, tenant: &TenantId, key_hash: &str) -> Result<Option<JobId>, PortError> {
+        let place = (tenant.clone(), key_hash.to_owned());
+        self.call("submitted", |state| state.idempotency.get(&place).map(|(_, job)| job.clone())).await
+    }
+
     async fn job(&self, key: &JobKey) -> Result<Option<(JobHead, Group)>, PortError> {
         self.call("job", |state| {
             Some((state.heads.get(key)?.clone(), state.groups.get(&(key.clone(), GroupId::Root))?.clone()))

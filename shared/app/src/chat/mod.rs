@@ -98,7 +98,8 @@ impl Platform {
     /// Whether somebody may submit where this link holds, and counts it: at most
     /// [`person_hourly_max`](crate::platform::Limits::person_hourly_max) an hour a person and
     /// [`realm_hourly_max`](crate::platform::Limits::realm_hourly_max) a realm, by the hours of the clock. What is turned
-    /// away counts as well. Not idempotent: to be asked once for each update.
+    /// away counts as well. Not idempotent: to be asked once for each update, and not again where that has
+    /// [submitted](Platform::is_repeat).
     pub async fn may_submit(&self, link: &Link, person: PersonId, rank: Rank) -> Result<Leave, Failure> {
         if link.who_may == WhoMay::Admins && rank != Rank::Admin {
             return Ok(Leave::AdminsOnly);

@@ -171,6 +171,10 @@ pub trait Jobs: Send + Sync {
     /// Makes a job (J, D, the idempotency item, the deliveries) in one transaction. Idempotent by the job's id.
     async fn submit(&self, submission: &Submission) -> Result<Submitted, PortError>;
 
+    /// The job that a caller's idempotency key has made, by the key's hash, strongly read; `None` where it has made none, or
+    /// is forgotten.
+    async fn submitted(&self, tenant: &TenantId, key_hash: &str) -> Result<Option<JobId>, PortError>;
+
     /// A job, strongly read; `None` where this tenant has none of that id.
     async fn job(&self, key: &JobKey) -> Result<Option<(JobHead, Group)>, PortError>;
 

@@ -2,9 +2,12 @@
 
 use std::str::FromStr;
 
+use convoke_domain::ids::TenantId;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::failure::Failure;
+use crate::platform::Platform;
 use crate::ports::Idempotency;
 
 /// How long a key is kept, in seconds.
@@ -36,6 +39,10 @@ impl IdempotencyKey {
         &self.0
     }
 
+    fn hash(&self) -> String {
+        hex::encode(Sha256::digest(&self.0))
+    }
+
     /// What is stored of this key with a request: `about` tells requests to different places apart.
     pub(super) fn stored(&self, about: &str, body: &Value, now_ms: u64) -> Idempotency {
         let mut hash = Sha256::new();
@@ -43,10 +50,18 @@ impl IdempotencyKey {
         hash.update([0]);
         digest(body, &mut hash);
         Idempotency {
-            key_hash: hex::encode(Sha256::digest(&self.0)),
+            key_hash: self.hash(),
             body_hash: hex::encode(hash.finalize()),
             expires_s: now_ms / 1_000 + KEPT_S,
         }
+    }
+}
+
+impl Platform {
+    /// Whether a submission with that key has made a job of the tenant's within the last 24 hours: then a repeat makes none,
+    /// and is no more to be counted. Reads only.
+    pub async fn is_repeat(&self, tenant: &TenantId, repeat: &IdempotencyKey) -> Result<bool, Failure> {
+        Ok(self.ports.jobs.submitted(tenant, &repeat.hash()).await?.is_some())
     }
 }
 

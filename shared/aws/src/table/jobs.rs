@@ -59,6 +59,10 @@ impl Jobs for DynamoTable {
         Err(unavailable(SUBMIT, Forgotten))
     }
 
+    async fn submitted(&self, tenant: &TenantId, key_hash: &str) -> Result<Option<JobId>, PortError> {
+        Ok(self.earlier(tenant, key_hash).await?.map(|(job, _)| job))
+    }
+
     async fn job(&self, key: &JobKey) -> Result<Option<(JobHead, Group)>, PortError> {
         match self.get(JOB, item::key(job_pk(key), root_sk())).await? {
             Some(item) => Ok(Some((decode_head(&item)?, decode(&item)?))),
