@@ -2,16 +2,11 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use convoke_app::model::{
-    ChatModel, DeltaSink, Finish, Message, ModelAnswer, ModelError, ModelNameError, ModelProfile, ModelRequest, Models,
-    Usage,
-};
 use convoke_app::platform::{Limits, Platform, Ports};
-use convoke_app::ports::{BlobKey, Blobs, Env, PortError, PresignedUrl, Requester, WhoMay};
+use convoke_app::ports::{Env, Requester, WhoMay};
 use convoke_app::read::JobsAsked;
 use convoke_app::work::Until;
 use convoke_chat::button::{Action, Ask, Press};
@@ -22,89 +17,13 @@ use convoke_chat::{discord, telegram};
 use convoke_desk::{Attachments, Caller, Desk, Front};
 use convoke_domain::chat::{Bot, ChatId};
 use convoke_domain::ids::{JobId, JobKey, TenantId};
-use convoke_domain::money::{MicroUsd, Price};
-use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, Lane, ports};
+use convoke_tests::fakes::{FakeBlobs, FakeEnv, FakeQueue, FakeTable, Faults, HostedBlobs, Lane, ports};
+use convoke_tests::writer::Writer;
 use serde_json::{Value, json};
 
 /// 2026-11-21 15:00 UTC.
 const NOW_MS: u64 = 1_795_273_200_000;
 const VISIBILITY_MS: u64 = 60_000;
-
-/// A model that writes what it is asked for, or can't.
-struct Writer(ModelProfile);
-
-#[async_trait]
-impl ChatModel for Writer {
-    fn profile(&self) -> &ModelProfile {
-        &self.0
-    }
-
-    async fn complete(&self, request: &ModelRequest, _: Option<&DeltaSink>) -> Result<ModelAnswer, ModelError> {
-        let Some(Message::User { text }) = request.messages.last() else {
-            return Err(ModelError::Refused { detail: "no question".into() });
-        };
-        if text.contains("impossible") {
-            return Err(ModelError::Refused { detail: "the key is wrong".into() });
-        }
-        let size = if text.contains("a long poem") { 9 * 1_024 * 1_024 } else { 12 };
-        let usage = Usage { input_tokens: 1_000, output_tokens: 100, reported_usd: None };
-        Ok(ModelAnswer { text: "x".repeat(size), tool_calls: Vec::new(), finish: Finish::Stop, usage })
-    }
-}
-
-struct One(Arc<Writer>);
-
-impl Models for One {
-    fn model(&self, _name: &str) -> Result<Arc<dyn ChatModel>, ModelNameError> {
-        Ok(Arc::clone(&self.0) as _)
-    }
-
-    fn default_model(&self) -> &'static str {
-        "test/writer"
-    }
-}
-
-/// Objects whose presigned URLs begin as an installation's do.
-struct Hosted {
-    inner: FakeBlobs,
-    origin: &'static str,
-}
-
-#[async_trait]
-impl Blobs for Hosted {
-    async fn put(&self, key: &BlobKey, bytes: Bytes, media_type: &str) -> Result<(), PortError> {
-        self.inner.put(key, bytes, media_type).await
-    }
-
-    async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, PortError> {
-        self.inner.get(key).await
-    }
-
-    async fn copy(&self, from: &BlobKey, to: &BlobKey) -> Result<bool, PortError> {
-        self.inner.copy(from, to).await
-    }
-
-    async fn presign_get(
-        &self,
-        key: &BlobKey,
-        file_name: &str,
-        media_type: &str,
-        ttl: Duration,
-    ) -> Result<PresignedUrl, PortError> {
-        let presigned = self.inner.presign_get(key, file_name, media_type, ttl).await?;
-        Ok(PresignedUrl { url: format!("{}/{file_name}?signature=s", self.origin), ..presigned })
-    }
-
-    async fn presign_put(
-        &self,
-        key: &BlobKey,
-        bytes: u64,
-        media_type: &str,
-        ttl: Duration,
-    ) -> Result<PresignedUrl, PortError> {
-        self.inner.presign_put(key, bytes, media_type, ttl).await
-    }
-}
 
 /// What comes with messages: their source is what is in them.
 struct Echo;
@@ -158,16 +77,8 @@ impl Talk {
         let faults = Faults::default();
         let table = FakeTable::new(faults.clone());
         let queue = FakeQueue::new(env.clone(), faults.clone());
-        let price = Price { input_per_mtok: MicroUsd(2_000_000), output_per_mtok: MicroUsd(8_000_000) };
-        let profile = ModelProfile {
-            name: "test/writer".into(),
-            context_tokens: 100_000,
-            output_tokens_max: 1_000,
-            capable: true,
-            price: Some(price),
-        };
-        let blobs = Arc::new(Hosted { inner: FakeBlobs::new(env.clone(), faults), origin });
-        let ports = Ports { blobs, ..ports(&table, &queue, One(Arc::new(Writer(profile))), &env) };
+        let blobs = Arc::new(HostedBlobs::new(FakeBlobs::new(env.clone(), faults), origin));
+        let ports = Ports { blobs, ..ports(&table, &queue, Writer::default(), &env) };
         let platform = Platform::new(ports, Limits::default(), convoke_tools::compiler());
         let desk = Desk::new(platform.clone(), Arc::new(Echo));
         Self { env, queue, platform, desk, bot, updates: 100, last: None, question: None, said: String::new() }
@@ -266,7 +177,11 @@ impl Talk {
         let mut said = String::new();
         match reply {
             Reply::Say { page, audience, files } => {
-                let to = if audience == Audience::Asker { " (to whoever asked)" } else { "" };
+                let to = match audience {
+                    Audience::Asker => " (to whoever asked)",
+                    Audience::AskerAlone => " (to whoever asked alone)",
+                    Audience::Everybody => "",
+                };
                 let _ = writeln!(said, "bot{to}>\n{}", self.shown(&page));
                 for file in files {
                     let _ = writeln!(said, "  with {} ({}, {} bytes)", file.name, file.media_type, file.bytes.len());

@@ -24,3 +24,4 @@ pub mod template;
 pub mod time;
 pub mod transport;
 pub mod workload;
+pub mod writer;

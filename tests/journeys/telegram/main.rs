@@ -3,8 +3,10 @@
 mod api;
 mod cards;
 mod dialogue;
+mod dialogues;
 mod host;
 mod inbound;
 mod rig;
 mod setup;
 mod talk;
+mod world;
