@@ -210,9 +210,13 @@ impl Telegram {
         };
         // Asking for updates is no call that anybody wants to see.
         if method != "getUpdates" {
-            let mut calls = lock(&self.calls);
-            calls.push(call);
-            self.told.send_replace(calls.len());
+            let count = {
+                let mut calls = lock(&self.calls);
+                calls.push(call);
+                calls.len()
+            };
+            // Whoever waits looks at the calls while the count is theirs.
+            self.told.send_replace(count);
         }
         response
     }
