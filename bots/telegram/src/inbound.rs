@@ -115,6 +115,7 @@ impl Inbound {
     async fn said(&self, update: &UpdateId, said: Said) -> Result<(), NotYet> {
         let Some(wish) = self.wish(&said).await? else { return Ok(()) };
         let caller = self.caller(update, (said.place, &said.by), &wish).await?;
+        let caller = Caller { title: said.title.clone(), ..caller };
         let reply = self.ask(&caller, wish).await;
         settled(self.answering(said.place, &said.by, To::Message(said.message)).give(reply).await)
     }

@@ -69,6 +69,8 @@ pub struct Speaker {
 pub struct Said {
     /// Where.
     pub place: Place,
+    /// What the group is called; empty where it is none.
+    pub title: String,
     /// By whom.
     pub by: Speaker,
     /// Its number in the chat.
@@ -155,6 +157,7 @@ fn of_message(message: &Message) -> What {
     let answers = message.reply_to_message().and_then(answered);
     What::Said(Box::new(Said {
         place: place(message),
+        title: message.chat.title().unwrap_or_default().to_owned(),
         by: speaker(by),
         message: message.id.0,
         text,

@@ -57,9 +57,9 @@ impl Script {
     }
 
     fn hear(&self, caller: &Caller, what: &str) -> Reply {
-        let Caller { person, name, chat, realm, is_admin, .. } = caller;
+        let Caller { person, name, chat, realm, title, is_admin, .. } = caller;
         let rank = if *is_admin { "admin" } else { "member" };
-        lock(&self.heard).push(format!("{person} {name} ({rank}) in {chat} of {realm}: {what}"));
+        lock(&self.heard).push(format!("{person} {name} ({rank}) in {chat} of {realm} {title:?}: {what}"));
         lock(&self.replies).pop_front().unwrap_or(Reply::Quiet)
     }
 }
