@@ -144,7 +144,6 @@ async fn a_review_in_a_group_is_decided_by_whoever_may() {
         Cat: [Approve]
         Ann: [Reject]
         Cat: [Request changes]
-        Cat: > More roses
         Bob: [Request changes]
         Cat: > More roses
         Bob: > + roses.md: like these
