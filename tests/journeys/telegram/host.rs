@@ -86,6 +86,8 @@ async fn refusals_say_what_they_are_about() {
         (Fault::Said(403, "Forbidden: bot was blocked by the user"), None, "Dead"),
         (Fault::Said(403, "Forbidden: bot was kicked from the group chat"), Some(7), "Dead"),
         (Fault::Said(400, "Bad Request: chat not found"), None, "Dead"),
+        // Said of files alone, too: whoever sends them tries text before the chat is taken for closed.
+        (Fault::Said(400, "Bad Request: not enough rights to send documents to the chat"), None, "Dead"),
         (
             Fault::Said(400, "Bad Request: message thread not found"),
             Some(7),
