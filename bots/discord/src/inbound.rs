@@ -34,6 +34,8 @@ const PATIENCE_FOR_WINDOWS: Duration = Duration::from_millis(2_200);
 /// How long choices may take; nobody waits for them longer.
 const PATIENCE_FOR_CHOICES: Duration = Duration::from_secs(2);
 
+/// How long what can't be put off may take at least: late as it is, it may still be in time.
+const PATIENCE_AT_LEAST: Duration = Duration::from_millis(400);
 /// Oldest that an interaction may be by our clock: an older one couldn't be answered, so the clock is wrong.
 const AGE_MAX: Duration = Duration::from_secs(10);
 /// Longest pause that is waited for with an answer that was put off.
@@ -110,11 +112,11 @@ impl Inbound {
 
     async fn in_time(&self, interaction: &Interaction) -> Answered {
         let patience = match outcome(&interaction.asks) {
-            Outcome::MayBeWindow => PATIENCE_FOR_WINDOWS,
-            Outcome::NoWindow => PATIENCE,
+            Outcome::MayBeWindow => self.left_of(PATIENCE_FOR_WINDOWS, interaction).max(PATIENCE_AT_LEAST),
+            Outcome::NoWindow => self.left_of(PATIENCE, interaction),
         };
         let mut work = std::pin::pin!(self.work(interaction));
-        match tokio::time::timeout(self.left_of(patience, interaction), &mut work).await {
+        match tokio::time::timeout(patience, &mut work).await {
             // The answer to a request can't carry files, and they take their time to get there.
             Ok(answer) if answer.has_files() => self.put_off(interaction, std::future::ready(answer)).await,
             Ok(answer) => Answered::Now(answer::now(&answer, interaction.origin)),
@@ -221,7 +223,9 @@ impl Inbound {
         let path: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
         let asked = self.desk.complete(&caller, &path, option, typed);
         let choices =
-            tokio::time::timeout(self.left_of(PATIENCE_FOR_CHOICES, interaction), asked).await.unwrap_or_default();
+            tokio::time::timeout(self.left_of(PATIENCE_FOR_CHOICES, interaction).max(PATIENCE_AT_LEAST), asked)
+                .await
+                .unwrap_or_default();
         answer::choices(&offers(&choices))
     }
 
