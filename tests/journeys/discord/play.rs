@@ -5,6 +5,7 @@
 //! | `/crew run prompt: a todo API; budget: 0.50` | a command with its options; `file: @a.md` attaches a file |
 //! | `[Stop]`, `[Stop] of {A}` | the button of the latest message that has one, or that has one and says that |
 //! | `menu: Follow up of {A}` | the command of that message's menu |
+//! | `completes: status job: gla` | an option is being typed |
 //! | `types: a todo API` | the window that was opened last is filled in and sent off |
 //!
 //! `{A}`, `{B}`, … are the ends of jobs' ids in the order in which the jobs came, `{S1}`, … those of schedules.
@@ -147,6 +148,11 @@ impl Talk {
         if let Some(text) = line.strip_prefix("types: ") {
             let (window, on_message) = self.window.as_ref().expect("a window");
             return if *on_message { who.modal_of_button(window, text) } else { who.modal(window, text) };
+        }
+        if let Some((words, text)) = line.strip_prefix("completes: ").and_then(|rest| rest.split_once(':')) {
+            let mut words: Vec<&str> = words.split_whitespace().collect();
+            let option = words.pop().expect("an option");
+            return who.typing(&words, (option, text.trim()));
         }
         if let Some((name, about)) = line.strip_prefix("menu: ").and_then(|menu| menu.split_once(" of ")) {
             let buttons = self.shown.iter().rev().map(|message| (message, buttons(message)));

@@ -60,7 +60,7 @@ async fn what_cannot_be_done_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn enough_is_enough() {
     let gate = Gate::closed();
-    let settings = [("CONVOKE_CHAT_PERSON_HOURLY_MAX", "1"), ("CONVOKE_CHAT_REALM_HOURLY_MAX", "3")];
+    let settings = [("CONVOKE_CHAT_PERSON_HOURLY_MAX", "1"), ("CONVOKE_CHAT_REALM_HOURLY_MAX", "2")];
     let mut talk = Talk::start_with(crew(&gate), &settings).await;
     talk.link(WhoMay::Everybody).await;
     let (ada, bob, cy) = (Clicks::owner(), Clicks::member(), Clicks::guest());
