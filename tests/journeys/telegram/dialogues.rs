@@ -17,13 +17,16 @@ async fn played(mut world: World, scripts: &[(Chat, &str)]) -> String {
 #[tokio::test]
 async fn chats_are_connected_by_admins_with_codes_that_count_once() {
     let scripts = [
-        (GROUP, "Bob: /help\nBob: /start\nAnn: /link\nAnn: /link NOSUCHCODE\nBob: /link {code}\nAnn: /link {code}"),
+        (
+            GROUP,
+            "Bob: /help\nBob: /start\nAnn: /link\nAnn: /link NOSUCHCODE\nBob: /link {code}\nAnn: /link {again}\nAnn: /link {code}",
+        ),
         (
             GROUP,
             "Bob: /link\nBob: /start\nAnn: /link {code}\nAnn: /link {foreign}\nBob: /unlink\nAnn: /unlink\nAnn: /unlink",
         ),
         (GROUP, "Ann: /link@crew_bot {foreign}\nAnn: /link {code}"),
-        (ALONE, "Ann: /start {code}\nAnn: /unlink"),
+        (ALONE, "Ann: /start {code}\nAnn: /start {again}\nAnn: /unlink\nAnn: /link {again}"),
     ];
     insta::assert_snapshot!(played(World::new().await, &scripts).await);
 }
@@ -189,12 +192,11 @@ async fn buttons_outlive_processes_and_weeks() {
 #[tokio::test]
 async fn what_is_gone_is_said_to_be_gone() {
     let mut world = World::linked().await;
-    world
-        .play(
-            GROUP,
-            "* Bob: poem a poem\n- tell\n- work\nAnn: /unlink\nBob: [Details]\nAnn: /link {foreign}\nBob: [Run again]",
-        )
-        .await;
+    world.play(GROUP, "* Bob: poem a poem\n- tell").await;
+    let stop = world.update(GROUP, BOB, "[Stop]");
+    world.play(GROUP, "- work").await;
+    world.comes("Bob: (the button Stop, a moment too late)", &stop).await;
+    world.play(GROUP, "Ann: /unlink\nBob: [Details]\nAnn: /link {foreign}\nBob: [Run again]").await;
     let mut press = world.update(GROUP, BOB, "[Run again]");
     for data in ["sNeverGivenOut0123456789", "?what"] {
         press["callback_query"]["data"] = data.into();

@@ -13,7 +13,7 @@
 //! | `- pass 90 min` | time passes, the clock ticks, all is worked on (`h`, `d`); of edits in a row the last is shown |
 //! | `- wait 90 min` | time passes, and nobody does anything |
 //!
-//! `{code}` is a new code, `{foreign}` one of another tenant, `{job1}` the short name of the first job, `{schedule1}` of the
+//! `{code}` is a new code, `{again}` the last one, `{foreign}` one of another tenant, `{job1}` the short name of the first job, `{schedule1}` of the
 //! first schedule.
 
 use std::fmt::Write as _;
@@ -273,7 +273,7 @@ impl World {
 
     /// A script's line with what it can't know.
     async fn filled(&mut self, line: &str) -> String {
-        let mut filled = line.to_owned();
+        let mut filled = line.replace("{again}", self.codes.last().map_or("", String::as_str));
         for (mark, of) in [("{code}", tenant()), ("{foreign}", "globex".parse().expect("a tenant"))] {
             if filled.contains(mark) {
                 let code = self.platform.new_link_code(&of, WhoMay::Everybody).await.expect("a code");
