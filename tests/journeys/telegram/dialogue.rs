@@ -66,8 +66,6 @@ async fn a_group_with_an_admin() {
     // Whoever reads along has seen that one.
     let code = talk.code(WhoMay::Admins).await;
     talk.says(GROUP, ANN, &format!("/start@crew_bot {code}")).await;
-    let code = talk.code(WhoMay::Admins).await;
-    talk.says(GROUP, ANN, &format!("/start@crew_bot {code}")).await;
     talk.says(TOPIC, BOB, "/run Build a todo API").await;
     talk.says(TOPIC, ANN, "/run").await;
     talk.replies(TOPIC, ANN, "Create a REST API for a todo application").await;
