@@ -4,7 +4,7 @@ use convoke_app::ports::{BlobKey, Env as _, Payload, Reads, Requester, Wish};
 use convoke_app::submit::IdempotencyKey;
 use convoke_chat::button::{Action, Press};
 use convoke_domain::chat::Bot;
-use convoke_domain::ids::JobKey;
+use convoke_domain::ids::{JobKey, TargetId};
 use serde_json::{Value, json};
 
 use crate::rig::{Talk, Who, acme, asking, attached, notify_of, poem_of};
@@ -142,6 +142,9 @@ async fn a_waiting_follow_up_that_is_refused_stays_with_the_reason() {
         talk.minute().await;
         assert_eq!(refusals(&talk).await, [Some("prompt: this flow takes no prompt".to_owned())]);
     }
+    let told = talk.queue.take_runs();
+    let chat = TargetId::Chat(talk.caller(Who::Bob).chat);
+    assert!(!told.is_empty() && told.iter().all(|bell| bell.target == chat), "the chat is told");
     talk.say(Who::Bob, "/schedule list").await;
     assert!(talk.said.contains("couldn't start: prompt: this flow takes no prompt"), "{}", talk.said);
     let id = talk.platform.schedules(&acme()).await.expect("schedules").schedules.remove(0).id;

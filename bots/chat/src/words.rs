@@ -1,8 +1,10 @@
 //! Every sentence that the bots say. Short, friendly, exact: what is now, what it cost, what can be done next.
 
 mod desk;
+mod runs;
 
 pub use desk::*;
+pub use runs::*;
 
 use convoke_api::job::{ChangesView, JobView, NodeState};
 use convoke_api::money::Amount;

@@ -1,9 +1,9 @@
 //! What the platform wants told in a chat, as a page: the same for both bots.
 
 use convoke_api::job::JobView;
-use convoke_app::ports::{CardNotice, EndNotice, Notice, Requester, ReviewNotice};
+use convoke_app::ports::{CardNotice, EndNotice, Notice, Requester, ReviewNotice, RunNotice};
 use convoke_chat::button::Token;
-use convoke_chat::notice::{End, Occasion, Subject, card, digest, end, review};
+use convoke_chat::notice::{End, Occasion, Subject, batch, card, digest, end, not_started, review};
 use convoke_chat::page::{Page, Tone};
 use convoke_chat::words;
 
@@ -17,6 +17,8 @@ pub fn page(notice: &Notice) -> Page {
         Notice::Reminder(notice) => asked(notice, Occasion::Reminder),
         Notice::End(notice) => ended(notice),
         Notice::Digest(jobs) => digest(jobs),
+        Notice::Run(RunNotice { name, after: Some(job), run }) => not_started(name, job, run),
+        Notice::Run(RunNotice { name, after: None, run }) => batch(name, run),
     }
 }
 

@@ -119,7 +119,7 @@ async fn answer(platform: &Platform, asked: &Asked, until: Until) -> Result<(), 
         }
         Asked::Run(bell) => {
             span.record("tenant", bell.tenant.as_str());
-            span.record("target", bell.webhook.to_string());
+            span.record("target", bell.target.to_string());
             platform.deliver_run(bell).await
         }
     };

@@ -5,5 +5,6 @@ mod inbound;
 mod moves;
 mod reviews;
 mod rig;
+mod runs;
 mod scale;
 mod together;

@@ -49,10 +49,11 @@ fn run(tick_ms: u64, due_ms: Option<u64>) -> RunRecord {
         refusal: Some("no".into()),
         ended_ms: None,
         tell: vec![RunTarget {
-            webhook: "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("an id"),
+            target: "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("an id"),
             failed: 1,
             not_before_ms: 9,
             nonce: Some("n".into()),
+            is_plain: true,
         }],
         due_ms,
     }

@@ -225,6 +225,10 @@ impl ChatHost for FakeChats {
             Notice::Digest(jobs) => {
                 json!({"kind": "digest", "jobs": jobs.iter().map(|job| &job.id).collect::<Vec<_>>()})
             }
+            Notice::Run(ran) => {
+                json!({"kind": "run", "name": ran.name, "after": ran.after, "refusal": ran.run.refusal,
+                       "completed": ran.run.completed, "total": ran.run.total})
+            }
         };
         if form == Form::Plain {
             body["plain"] = json!(true);

@@ -1,17 +1,20 @@
 //! What chats are told of a job by themselves.
 //!
 //! One [`card`] per job and chat, edited as the job goes on; a new message when a person is needed ([`review`]) and one at
-//! the end ([`end`]). Ends that come faster than a chat takes messages are put together ([`digest`]).
+//! the end ([`end`]). Ends that come faster than a chat takes messages are put together ([`digest`]). A [`batch`] is summed up
+//! once all its jobs have ended.
 
 mod card;
 mod end;
 mod review;
+mod run;
 #[cfg(test)]
 mod tests;
 
 pub use card::card;
 pub use end::{DIGEST_JOBS_MAX, End, digest, end};
 pub use review::{Occasion, review};
+pub use run::{batch, not_started};
 
 use convoke_api::job::JobView;
 use convoke_domain::status::{JobStatus, StopReason};

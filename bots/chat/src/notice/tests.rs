@@ -3,6 +3,7 @@
 use convoke_api::artifact::{ArtifactList, ArtifactView};
 use convoke_api::job::JobView;
 use convoke_api::review::ReviewView;
+use convoke_api::schedule::RunView;
 use serde_json::{Value, json};
 
 use super::*;
@@ -225,4 +226,24 @@ fn a_digest_names_each_job_once() {
     assert_eq!(text.matches("W9YBD").count(), DIGEST_JOBS_MAX, "all that it is said to hold fit");
     let embed = &discord::message(&digest(&many)).embeds[0];
     assert_eq!(embed.description.matches("W9YBD").count(), DIGEST_JOBS_MAX);
+}
+
+#[test]
+fn what_a_schedule_started_is_summed_up() {
+    let run = |more: Value| -> RunView {
+        let mut run = json!({
+            "tick": "2026-11-21T15:00:00.000Z", "started_at": "2026-11-21T15:00:05.000Z", "total": 7, "waiting": 0,
+            "running": [], "completed": 7, "failed": 0, "cancelled": 0, "refused": 0,
+            "cost": {"usd": "0.31", "tokens": 90_210}
+        });
+        run.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+        serde_json::from_value(run).expect("a run")
+    };
+    both("batch", &batch("nightly *report*", &run(json!({}))));
+    let bad =
+        json!({"completed": 3, "failed": 1, "cancelled": 1, "refused": 2, "refusal": "flow: there is no flow <b>"});
+    both("batch_with_failures", &batch("", &run(bad)));
+    let refused = json!({"total": 1, "completed": 0, "refused": 1, "refusal": "prompt: this flow takes no prompt"});
+    let after = "01KAJ0X5T3ZQ4V8N2M6R7W9YBC".parse().expect("an id");
+    both("not_started", &not_started("make it rhyme", &after, &run(refused)));
 }

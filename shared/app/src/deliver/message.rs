@@ -74,8 +74,8 @@ impl Message {
         }
         data.insert("schedule".to_owned(), json!(bell.schedule));
         data.insert("name".to_owned(), json!(name));
-        let (tick, webhook) = (bell.tick_ms.to_string(), bell.webhook.to_string());
-        let id = hashed(&[bell.tenant.as_str(), &bell.schedule, &webhook, RUN_ENDED, &tick]);
+        let (tick, target) = (bell.tick_ms.to_string(), bell.target.to_string());
+        let id = hashed(&[bell.tenant.as_str(), &bell.schedule, &target, RUN_ENDED, &tick]);
         Self::new(id, RUN_ENDED, (ended_ms, data.into()))
     }
 

@@ -21,6 +21,7 @@ use crate::platform::Platform;
 use crate::ports::{DeliveryBell, DeliveryRing, EventKind, PortError};
 use crate::work::{JobOutline, Until};
 
+pub(crate) use chat::Told;
 pub(crate) use message::{Message, SECRET_PREFIX, message_id};
 pub(crate) use round::GONE;
 use round::{Next, round};

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use convoke_api::artifact::ArtifactView;
 use convoke_api::job::JobView;
 use convoke_api::review::ReviewView;
+use convoke_api::schedule::RunView;
 use convoke_domain::chat::{Bot, ChatId, MessageRef};
+use convoke_domain::ids::JobId;
 use serde_json::Value;
 
 use super::Requester;
@@ -29,6 +31,8 @@ pub enum Notice {
     /// Several jobs have ended, oldest first: one message names each of them once. At least two, at most
     /// [`DIGEST_MAX`].
     Digest(Vec<JobView>),
+    /// All jobs of a batch have ended, or a follow-up that waited couldn't be started.
+    Run(RunNotice),
 }
 
 /// Most jobs of a digest.
@@ -77,6 +81,17 @@ pub struct EndNotice {
     pub artifacts_total: u32,
     /// Those that go with the message; within [`ChatHost::files_max`].
     pub files: Vec<Attachment>,
+}
+
+/// What a schedule started has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunNotice {
+    /// What the schedule is called; empty where it is gone.
+    pub name: String,
+    /// Of a follow-up that couldn't be started: the job that it waited for.
+    pub after: Option<JobId>,
+    /// How it came out.
+    pub run: RunView,
 }
 
 /// A file that goes with a message.

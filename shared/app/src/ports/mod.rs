@@ -19,7 +19,7 @@ pub use bells::{Bell, Bells, Ring};
 pub use blobs::{BlobKey, Blobs, PresignedUrl};
 pub use chat_host::{
     Attachment, CardNotice, ChatError, ChatHost, ChatHosts, DIGEST_MAX, EndNotice, FilesMax, Form, Notice,
-    PostedMessage, Rendered, ReviewNotice,
+    PostedMessage, Rendered, ReviewNotice, RunNotice,
 };
 pub use chats::{
     Button, Claimed, Inbox, Link, LinkCode, Linked, Links, Requester, Rooms, Standing, UpdateId, WhoMay, Wish,

@@ -1,7 +1,7 @@
 //! Schedules and what they started.
 
 use async_trait::async_trait;
-use convoke_domain::ids::{JobId, TenantId, WebhookId};
+use convoke_domain::ids::{JobId, TargetId, TenantId};
 use convoke_domain::schedule::{Overlap, Tally};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -136,7 +136,8 @@ pub struct RunJob {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunTarget {
     /// Whom.
-    pub webhook: WebhookId,
+    #[serde(alias = "webhook")]
+    pub target: TargetId,
     /// Tries that have failed.
     pub failed: u32,
     /// Not before (Unix milliseconds): it failed, or somebody is at it.
@@ -144,9 +145,19 @@ pub struct RunTarget {
     /// Who was at it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// Of a chat: whether its platform didn't accept it otherwise than as plain text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_plain: bool,
 }
 
-/// "Tell this webhook that the run has ended."
+impl RunTarget {
+    /// One that nobody has told yet.
+    pub const fn new(target: TargetId) -> Self {
+        Self { target, failed: 0, not_before_ms: 0, nonce: None, is_plain: false }
+    }
+}
+
+/// "Tell them that the run has ended."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunBell {
     /// Version of the shape: 1.
@@ -158,7 +169,8 @@ pub struct RunBell {
     /// Which tick (Unix milliseconds).
     pub tick_ms: u64,
     /// Whom to tell.
-    pub webhook: WebhookId,
+    #[serde(alias = "webhook")]
+    pub target: TargetId,
 }
 
 /// What a tick started.
@@ -192,6 +204,26 @@ pub struct RunRecord {
     /// When the clock looks at it next; `None` once it has ended and nobody is to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<u64>,
+}
+
+impl RunRecord {
+    /// That of a tick whose inputs haven't had their turn.
+    pub fn new((tick_ms, total): (u64, u32), now_ms: u64) -> Self {
+        Self {
+            v: 1,
+            tick_ms,
+            ver: 1,
+            started_ms: now_ms,
+            total,
+            next: 0,
+            running: Vec::new(),
+            tally: Tally::default(),
+            refusal: None,
+            ended_ms: None,
+            tell: Vec::new(),
+            due_ms: None,
+        }
+    }
 }
 
 /// The tick that a job belongs to.

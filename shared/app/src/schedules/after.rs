@@ -2,14 +2,16 @@
 
 use convoke_api::schedule::ScheduleView;
 use convoke_domain::ids::{JobId, JobKey, TenantId};
+use convoke_domain::schedule::Tally;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{LOOK_MS, SCHEDULES_MAX, timing, views};
+use super::runs::expires_s;
+use super::{LOOK_MS, SCHEDULES_MAX, summary, timing, views};
 use crate::chat::ALPHABET;
 use crate::failure::{Failure, Refused};
 use crate::platform::Platform;
-use crate::ports::{Awaited, Requester, ScheduleRecord, Timing, Wish};
+use crate::ports::{Awaited, Requester, RunRecord, ScheduleRecord, Timing, Wish};
 use crate::submit::{Answered, IdempotencyKey, title_of};
 use crate::work::WorkError;
 
@@ -94,15 +96,30 @@ impl Platform {
         self.carry_on_from_chat(earlier, asked, mark.as_ref(), after.requester.clone()).await
     }
 
-    /// Lets it stand still where people find it, with the reason; whoever changed it meanwhile has their way.
+    /// Lets it stand still where people find it, with the reason, and has them told as of a run; whoever changed it
+    /// meanwhile has their way.
     async fn keep_refused(
         &self,
         tenant: &TenantId,
         record: ScheduleRecord,
         refused: &Refused,
     ) -> Result<(), WorkError> {
-        let mut kept = ScheduleRecord { ver: record.ver + 1, paused: true, refusal: Some(refused.reason()), ..record };
-        kept.wind(kept.created_ms);
+        let now_ms = self.ports.env.now_ms();
+        let (tick_ms, why) = (record.next_ms.unwrap_or(now_ms), Some(refused.reason()));
+        let tell = summary::named(&record.job);
+        let run = RunRecord {
+            next: 1,
+            tally: Tally { refused: 1, ..Tally::default() },
+            refusal: why.clone(),
+            ended_ms: Some(now_ms),
+            due_ms: (!tell.is_empty()).then_some(now_ms),
+            tell,
+            ..RunRecord::new((tick_ms, 1), now_ms)
+        };
+        self.ports.schedules.put_run(tenant, &record.id, &run, expires_s(&run)).await?;
+        let mut kept =
+            ScheduleRecord { ver: record.ver + 1, paused: true, refusal: why, last_ms: Some(tick_ms), ..record };
+        kept.wind(now_ms);
         self.ports.schedules.put_schedule(tenant, &kept).await?;
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use convoke_domain::ids::{IdError, JobId, JobKey, TenantId};
-use convoke_domain::schedule::{Tally, room};
+use convoke_domain::schedule::room;
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
@@ -39,20 +39,8 @@ impl Platform {
         tick_ms: u64,
     ) -> Result<bool, WorkError> {
         let now_ms = self.ports.env.now_ms();
-        let run = RunRecord {
-            v: 1,
-            tick_ms,
-            ver: 1,
-            started_ms: now_ms,
-            total: schedule.batch.as_ref().map_or(1, |batch| batch.count),
-            next: 0,
-            running: Vec::new(),
-            tally: Tally::default(),
-            refusal: None,
-            ended_ms: None,
-            tell: Vec::new(),
-            due_ms: Some(now_ms + LOOK_MS),
-        };
+        let total = schedule.batch.as_ref().map_or(1, |batch| batch.count);
+        let run = RunRecord { due_ms: Some(now_ms + LOOK_MS), ..RunRecord::new((tick_ms, total), now_ms) };
         Ok(self.ports.schedules.put_run(tenant, &schedule.id, &run, None).await?)
     }
 

@@ -8,6 +8,7 @@
 //! Ends that find none wait in their chat and are told together ([`together`]): the room's digest, stored before it is
 //! sent, names the jobs, so each is told by one message.
 
+mod alone;
 mod notices;
 mod outcome;
 mod room;
@@ -17,7 +18,7 @@ mod together;
 
 use convoke_domain::chat::{ChatId, RealmId};
 use convoke_domain::delivery::{Delivery, Shown};
-use convoke_domain::ids::JobKey;
+use convoke_domain::ids::TenantId;
 
 use super::round::Next;
 use super::{DeliverError, held};
@@ -27,6 +28,7 @@ use crate::platform::Platform;
 use crate::ports::{DeliveryBell, Saved};
 use crate::work::Until;
 
+pub(crate) use alone::Told;
 use notices::Subject;
 use shift::Shift;
 use todo::todo;
@@ -60,7 +62,7 @@ pub(super) async fn round(
     if todo.steps.is_empty() && !todo.is_over || shown.paced_until_ms > now_ms && !todo.is_urgent() {
         return Ok(Next::Rest);
     }
-    let place = place(platform, &bell.key, target).await?;
+    let place = place(platform, &bell.key.tenant, target).await?;
     let chat = match &place {
         Place::At(chat, _) | Place::Dead(chat) => *chat,
         Place::Nowhere => *target,
@@ -95,11 +97,11 @@ async fn claim<'s>(
     }
 }
 
-/// Where a target is by now, if it is linked to the job's tenant, and whether it takes anything.
-async fn place(platform: &Platform, key: &JobKey, target: &ChatId) -> Result<Place, DeliverError> {
+/// Where a target is by now, if it is linked to the tenant, and whether it takes anything.
+async fn place(platform: &Platform, tenant: &TenantId, target: &ChatId) -> Result<Place, DeliverError> {
     let mut chat = *target;
     for _ in 0..=MOVES_MAX {
-        let room = platform.ports.rooms.standing(&key.tenant, &chat.room()).await?.room;
+        let room = platform.ports.rooms.standing(tenant, &chat.room()).await?.room;
         if let Some(to) = room.as_ref().and_then(|room| room.moved_to) {
             // Whoever noted the move may not have come so far as to take the link along.
             platform.chat_moved(&chat.room(), &to).await.map_err(failed)?;
@@ -109,7 +111,7 @@ async fn place(platform: &Platform, key: &JobKey, target: &ChatId) -> Result<Pla
         let is_dead = room.as_ref().is_some_and(|room| room.dead.is_some());
         let Some(realm) = chat.own_realm().or(room.map(|room| room.realm)) else { return Ok(Place::Nowhere) };
         let link = platform.ports.links.link(&realm).await?;
-        let is_own = link.is_some_and(|link| link.tenant == key.tenant);
+        let is_own = link.is_some_and(|link| link.tenant == *tenant);
         return Ok(if is_own && is_dead {
             Place::Dead(chat)
         } else if is_own {

@@ -15,7 +15,7 @@ use crate::ports::ChatError;
 /// How long to wait before another card is posted where it isn't known whether there is one.
 const CARD_UNKNOWN_MS: u64 = 60_000;
 /// How long a bot keeps silent whose platform doesn't want to know it, or the network in front of it this address.
-const BOT_SILENCE_MS: u64 = 5 * 60_000;
+pub(super) const BOT_SILENCE_MS: u64 = 5 * 60_000;
 
 impl Shift<'_> {
     /// Sees to what went wrong with a message to `chat`; `digest` is what it told together, if it did.
