@@ -80,10 +80,16 @@ async fn one_wish_makes_one_job() {
     talk.work().await;
     talk.minute().await;
     talk.press_this(Who::Ann, queue).await;
-    talk.press_this(Who::Bob, restart).await;
+    talk.press_this(Who::Bob, restart.clone()).await;
     assert_eq!(talk.jobs().await.len(), 2, "{}", talk.said);
     assert_eq!(talk.said.matches("Accepted already").count(), 3, "{}", talk.said);
     assert!(talk.platform.schedules(&acme()).await.expect("schedules").schedules.is_empty(), "nothing waits");
+    for _ in 0..10 {
+        talk.say(Who::Bob, "/run more").await;
+    }
+    assert!(talk.said.contains("That is enough for this hour"), "{}", talk.said);
+    talk.press_this(Who::Bob, restart).await;
+    assert_eq!(talk.said.matches("Accepted already").count(), 4, "what is granted isn't counted again: {}", talk.said);
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ impl Desk {
         let Some(wish) = &about.wish else {
             return Ok(Reply::Ask(answer::ask_follow_up(Ask::Press(press.clone()))));
         };
-        self.may_submit(here).await?;
         let mark = mark_of(about, press)?;
+        self.may_submit_once(here, Some(&mark)).await?;
         if self.platform.job_view(&about.key).await?.status.is_terminal() {
             return Ok(Reply::Update { page: self.carry_on(here, &about.key, (wish, Some(&mark))).await? });
         }
@@ -81,7 +81,7 @@ impl Desk {
             // Nothing is stopped for what can't be started.
             self.platform.check_again(key, (wish, &notify)).await?;
         }
-        self.may_submit(here).await?;
+        self.may_submit_once(here, repeat).await?;
         match self.platform.cancel(key).await {
             Ok(_) => {}
             Err(Failure::Refused(Refused::JobAlreadyEnded { .. })) => {

@@ -78,8 +78,17 @@ impl Desk {
     /// Counts a submission; it is said why where there may be none. What an earlier try of the same update has submitted was
     /// counted then.
     pub(crate) async fn may_submit(&self, here: &Here<'_>) -> Result<(), Trouble> {
-        if let Some(repeat) = here.repeat()
-            && self.platform.is_repeat(&here.link.tenant, &repeat).await?
+        self.may_submit_once(here, here.repeat().as_ref()).await
+    }
+
+    /// The same for what is the same by that key, rather than by the update.
+    pub(crate) async fn may_submit_once(
+        &self,
+        here: &Here<'_>,
+        repeat: Option<&IdempotencyKey>,
+    ) -> Result<(), Trouble> {
+        if let Some(repeat) = repeat
+            && self.platform.is_repeat(&here.link.tenant, repeat).await?
         {
             return Ok(());
         }
