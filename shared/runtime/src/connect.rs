@@ -12,7 +12,6 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports, no_compiler};
@@ -22,6 +21,7 @@ use convoke_models::registry::{Registry, RegistryError, Settings};
 
 use crate::config::{self, Mistakes, ProcessEnv, Stores, Strings};
 use crate::emf;
+use crate::https;
 use crate::models::{self, Extras};
 use crate::observe::observed;
 use crate::outbound::{self, GuardedOutbound};
@@ -233,7 +233,7 @@ fn lambda() -> SdkConfig {
 pub(crate) fn function_config(strings: impl Strings + std::fmt::Debug + Send + Sync + 'static) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(https())
+        .http_client(https::client(CONNECT_TIMEOUT))
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .region(strings.get("AWS_REGION").map(Region::new))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -254,16 +254,13 @@ impl<S: Strings + std::fmt::Debug + Send + Sync> LoadServiceConfig for OfService
     }
 }
 
-/// One TLS stack for all.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https()
-}
-
-/// The configuration of whoever calls at a command line: environment, files, roles.
+/// The configuration of whoever calls at a command line: environment, files, roles; and the SDK's own client, which heeds
+/// the certificates of their machine.
 pub(crate) async fn aws() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await
+    let https = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await
 }
 
 #[cfg(test)]

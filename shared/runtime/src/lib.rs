@@ -10,6 +10,7 @@ pub mod config;
 pub mod connect;
 pub mod emf;
 pub mod http;
+mod https;
 pub mod installation;
 pub mod models;
 pub mod observe;
