@@ -90,7 +90,7 @@ pub struct ShownView {
     /// The path, where it is a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Its beginning, at most 2,000 characters; empty where it is no text.
+    /// Its beginning, at most 2,000 characters: a text as it is, JSON as an outline for people; empty where it is neither.
     pub text: String,
     /// Whether there is more.
     pub truncated: bool,

@@ -11,6 +11,7 @@ mod guardrail;
 mod inputs;
 mod json_text;
 mod media;
+mod outline;
 mod parse;
 mod plan;
 mod prompt;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::digest;
 use super::evaluate::{TaskError, truth};
 use super::inputs::Inputs;
+use super::outline::outline;
 use super::prompt::fill;
 use super::spec::{ReviewSpec, Shown as Show, TaskBody, TaskSpec};
 use crate::ports::{FileRef, Shown};
@@ -55,7 +56,8 @@ fn file<'i>(spec: &TaskSpec, inputs: &'i Inputs, path: &ArtifactPath) -> Option<
 
 fn shown_output(name: &str, output: &Value) -> Shown {
     let whole = digest::plain(output);
-    let (text, truncated) = cut(&whole, SHOWN_CHARS_MAX);
+    let readable = outline(output);
+    let (text, truncated) = cut(&readable, SHOWN_CHARS_MAX);
     Shown {
         name: name.to_owned(),
         is_file: false,
@@ -68,7 +70,10 @@ fn shown_output(name: &str, output: &Value) -> Shown {
 
 fn shown_file(file: &FileRef, content: Option<&Bytes>) -> Shown {
     let whole = content.and_then(|bytes| std::str::from_utf8(bytes).ok()).filter(|text| !text.contains('\0'));
-    let (text, truncated) = whole.map_or(("", file.bytes > 0), |text| cut(text, SHOWN_CHARS_MAX));
+    let json = whole.filter(|_| file.path.ends_with(".json")).and_then(|text| serde_json::from_str(text).ok());
+    let readable = json.as_ref().map(outline);
+    let (text, truncated) =
+        readable.as_deref().or(whole).map_or(("", file.bytes > 0), |text| cut(text, SHOWN_CHARS_MAX));
     Shown {
         name: file.path.clone(),
         is_file: true,

@@ -40,7 +40,7 @@ pub struct Shown {
     /// Whether it is a file.
     #[serde(default)]
     pub is_file: bool,
-    /// Its beginning; empty where it is no text.
+    /// Its beginning, JSON as an outline; empty where it is no text.
     pub text: String,
     /// Whether there is more.
     #[serde(default)]
