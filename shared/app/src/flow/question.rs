@@ -70,7 +70,7 @@ fn shown_output(name: &str, output: &Value) -> Shown {
 
 fn shown_file(file: &FileRef, content: Option<&Bytes>) -> Shown {
     let whole = content.and_then(|bytes| std::str::from_utf8(bytes).ok()).filter(|text| !text.contains('\0'));
-    let json = whole.filter(|_| file.path.ends_with(".json")).and_then(|text| serde_json::from_str(text).ok());
+    let json = whole.filter(|_| file.media_type == "application/json").and_then(|text| serde_json::from_str(text).ok());
     let readable = json.as_ref().map(outline);
     let (text, truncated) =
         readable.as_deref().or(whole).map_or(("", file.bytes > 0), |text| cut(text, SHOWN_CHARS_MAX));
