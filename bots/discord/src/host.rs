@@ -222,8 +222,7 @@ fn refused((status, code): (u16, u64), detail: String, doing: Doing) -> ChatErro
             ChatError::Gone
         }
         // Where it doesn't, its channel takes what is new.
-        (_, code::THREAD_ARCHIVED | code::THREAD_LOCKED) => ChatError::Dead { detail },
-        (403 | 404, _) => ChatError::Dead { detail },
+        (403 | 404, _) | (_, code::THREAD_ARCHIVED | code::THREAD_LOCKED) => ChatError::Dead { detail },
         _ => ChatError::Rejected { detail },
     }
 }

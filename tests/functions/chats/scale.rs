@@ -58,7 +58,7 @@ fn person(n: u64) -> (ChatId, RealmId) {
 #[tokio::test]
 async fn a_thousand_ends_in_a_thousand_channels_are_told_once_each() {
     let mut world = World::new(Bot::Discord);
-    let keys = all_end_at_once(&mut world, (1_000, 3), discord).await;
+    let keys = Box::pin(all_end_at_once(&mut world, (1_000, 3), discord)).await;
     let (began_ms, before) = (world.now_ms(), world.chats.calls().len());
     world.pass(30 * MINUTE_MS).await;
     all_is_told(&world, &keys, |n| discord(n).0).await;
@@ -73,7 +73,7 @@ async fn a_thousand_ends_in_a_thousand_channels_are_told_once_each() {
 #[tokio::test]
 async fn a_thousand_ends_in_a_thousand_private_chats_are_told_once_each() {
     let mut world = World::new(Bot::Telegram);
-    let keys = all_end_at_once(&mut world, (1_000, 3), person).await;
+    let keys = Box::pin(all_end_at_once(&mut world, (1_000, 3), person)).await;
     let began_ms = world.now_ms();
     world.pass(30 * MINUTE_MS).await;
     all_is_told(&world, &keys, |n| person(n).0).await;
@@ -83,7 +83,7 @@ async fn a_thousand_ends_in_a_thousand_private_chats_are_told_once_each() {
 }
 
 async fn many_in_one(world: &mut World, chat: ChatId, realm: RealmId) {
-    let keys = all_end_at_once(world, (200, 60), |_| (chat, realm)).await;
+    let keys = Box::pin(all_end_at_once(world, (200, 60), |_| (chat, realm))).await;
     let began_ms = world.now_ms();
     world.pass(90 * MINUTE_MS).await;
     all_is_told(world, &keys, |_| chat).await;
@@ -120,7 +120,7 @@ async fn ten_minutes_of_outage_lose_nothing() {
     for bot in [Bot::Discord, Bot::Telegram] {
         let place = |n| if bot == Bot::Discord { discord(n) } else { person(n) };
         let mut world = World::new(bot);
-        let keys = all_end_at_once(&mut world, (100, 2), place).await;
+        let keys = Box::pin(all_end_at_once(&mut world, (100, 2), place)).await;
         world.chats.go_down(10 * MINUTE_MS);
         let back_ms = world.now_ms() + 10 * MINUTE_MS;
         world.pass(30 * MINUTE_MS).await;
@@ -136,7 +136,7 @@ async fn an_outage_in_one_busy_group_loses_nothing_and_doubles_nothing() {
     let mut world = World::new(Bot::Telegram);
     // Two topics: they share their group's limits, and each other's work.
     let topic = |n: u64| chat(if n.is_multiple_of(2) { "tg_-5_7" } else { "tg_-5_8" });
-    let keys = all_end_at_once(&mut world, (50, 15), |n| (topic(n), RealmId::Group(-5))).await;
+    let keys = Box::pin(all_end_at_once(&mut world, (50, 15), |n| (topic(n), RealmId::Group(-5)))).await;
     world.chats.go_down(10 * MINUTE_MS);
     world.pass(90 * MINUTE_MS).await;
     all_is_told(&world, &keys, topic).await;

@@ -45,7 +45,7 @@ async fn each_end_is_told_once_wherever_another_comes_in_between() {
     let chat = chat("dc_5");
     for (first, second) in [(2, 0), (0, 2), (0, 1)] {
         for turns in 0..TURNS {
-            let (mut world, keys) = waiting().await;
+            let (mut world, keys) = Box::pin(waiting()).await;
             let bell = |n: usize| DeliveryBell { v: 1, key: keys[n].clone(), target: TargetId::Chat(chat) };
             let until = Until { deadline_ms: world.now_ms() + MINUTE_MS };
             let (one, other) = (bell(first), bell(second));

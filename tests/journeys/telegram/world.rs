@@ -104,8 +104,8 @@ impl World {
             self.env.wind(1_000);
             self.note(&line);
             match (line.strip_prefix("- "), line.strip_prefix("* ")) {
-                (Some(what), _) => self.happens(what).await,
-                (_, Some(asked)) => self.submits(chat, asked).await,
+                (Some(what), _) => Box::pin(self.happens(what)).await,
+                (_, Some(asked)) => Box::pin(self.submits(chat, asked)).await,
                 _ => {
                     let (by, what) = by(&line);
                     let update = self.update(chat, by, what);
@@ -125,7 +125,7 @@ impl World {
 
     async fn hear(&mut self, update: &Value) {
         let incoming = Incoming::read(update.to_string().as_bytes()).expect("an update");
-        if let Err(error) = self.inbound.hear(incoming).await {
+        if let Err(error) = Box::pin(self.inbound.hear(incoming)).await {
             self.note(&format!("    (it comes again: {error})"));
         }
     }
@@ -398,12 +398,24 @@ fn shown(call: &Call, mask: &mut Mask) -> String {
     let mut shown = format!("    {}", call.method);
     let get = |name: &str| Some(call.get(name)).filter(|value| !value.is_null()).map(ToString::to_string);
     let mut add = |text: String| shown.push_str(&text);
-    get("chat_id").into_iter().for_each(|chat| add(format!(" to {chat}")));
-    get("message_thread_id").into_iter().for_each(|thread| add(format!("/{thread}")));
-    get("message_id").into_iter().for_each(|number| add(format!(", message {number}")));
-    get("user_id").into_iter().for_each(|person| add(format!(", person {person}")));
-    get("reply_parameters").into_iter().for_each(|_| add(", as a reply".to_owned()));
-    get("show_alert").into_iter().for_each(|_| add(", to whoever pressed alone".to_owned()));
+    if let Some(chat) = get("chat_id") {
+        add(format!(" to {chat}"));
+    }
+    if let Some(thread) = get("message_thread_id") {
+        add(format!("/{thread}"));
+    }
+    if let Some(number) = get("message_id") {
+        add(format!(", message {number}"));
+    }
+    if let Some(person) = get("user_id") {
+        add(format!(", person {person}"));
+    }
+    if get("reply_parameters").is_some() {
+        add(", as a reply".to_owned());
+    }
+    if get("show_alert").is_some() {
+        add(", to whoever pressed alone".to_owned());
+    }
     add("\n".to_owned());
     for line in call.text().lines() {
         add(format!("      {}\n", mask.masked(&packed(line))).replace("      \n", "\n"));

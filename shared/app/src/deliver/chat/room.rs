@@ -103,7 +103,7 @@ impl Rooms<'_> {
         let is_own = |told: &Digest| told.nonce == digest.nonce;
         self.change(&digest.chat, |room| {
             if room.digest.as_ref().is_some_and(is_own) {
-                change(room)
+                change(room);
             }
         })
         .await
