@@ -5,6 +5,7 @@ use convoke_app::submit::IdempotencyKey;
 use convoke_chat::button::{Action, Press};
 use convoke_domain::chat::Bot;
 use convoke_domain::ids::{JobKey, TargetId};
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::rig::{Talk, Who, acme, asking, attached, notify_of, poem_of};
@@ -177,19 +178,28 @@ async fn a_follow_up_that_is_refused_is_not_paid_for_from_the_start() {
 
 #[tokio::test]
 async fn a_follow_up_that_is_paused_as_it_is_due_does_not_start() {
-    let mut talk = Talk::linked(Bot::Discord).await;
-    let first = talk.poem(Who::Bob, "a poem").await;
-    talk.say(Who::Bob, "/followup shorter").await;
-    talk.press(Who::Bob, Action::Queue).await;
-    talk.work().await;
-    talk.env.wind(61_000);
-    let id = talk.platform.schedules(&acme()).await.expect("schedules").schedules.remove(0).id;
-    let tenant = acme();
-    let ticks = talk.platform.tick_schedules(talk.env.now_ms());
-    let (ticked, paused) = tokio::join!(ticks, talk.platform.pause_schedule(&tenant, &id));
-    assert_eq!((ticked.expect("ticked").failed, paused.expect("paused").paused), (0, true));
-    talk.minute().await;
-    assert_eq!(talk.jobs().await, [first]);
+    // The tick has read the schedule before it is paused, or it reads it after that, having found it due before.
+    for is_read_before in [true, false] {
+        let mut talk = Talk::linked(Bot::Discord).await;
+        let first = talk.poem(Who::Bob, "a poem").await;
+        talk.say(Who::Bob, "/followup shorter").await;
+        talk.press(Who::Bob, Action::Queue).await;
+        talk.work().await;
+        talk.env.wind(61_000);
+        let (tenant, now_ms) = (acme(), talk.env.now_ms());
+        let id = talk.platform.schedules(&tenant).await.expect("schedules").schedules.remove(0).id;
+        let (ticks, pauses) = (talk.platform.tick_schedules(now_ms), talk.platform.pause_schedule(&tenant, &id));
+        let (ticked, paused) = if is_read_before {
+            join(ticks, pauses).await
+        } else {
+            let (paused, ticked) = join(pauses, ticks).await;
+            (ticked, paused)
+        };
+        let ticked = ticked.expect("ticked");
+        assert_eq!((ticked.due, ticked.failed, paused.expect("paused").paused), (1, 0, true));
+        talk.minute().await;
+        assert_eq!(talk.jobs().await, [first], "{is_read_before}");
+    }
 }
 
 #[tokio::test]
