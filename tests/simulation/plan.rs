@@ -173,7 +173,8 @@ impl JobPlan {
             funds: Funds::Plenty,
             submissions: 1,
             cancelled_after_ms: (dice.below(6) == 0).then(|| dice.below(10 * MINUTE_MS)),
-            deadline_ms: (dice.below(6) == 0).then(|| MINUTE_MS + dice.below(10 * MINUTE_MS)),
+            // What rests until long after it has a clock that stands still.
+            deadline_ms: (dice.below(if is_left { 2 } else { 6 }) == 0).then(|| MINUTE_MS + dice.below(10 * MINUTE_MS)),
             retried: false,
         }
     }
