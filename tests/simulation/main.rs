@@ -45,7 +45,8 @@ const FAILURES_MAX: usize = 4;
 /// 208: a finish claimed by who had seen the job before its end brought it back to life.
 /// 878: the same, where every step is rung.
 /// 483: who had read a loan before it grew took the difference back out of the group.
-const CORPUS: [u64; 3] = [208, 483, 878];
+/// 341: who had seen a job before it came to rest ended it at its deadline, though its clock stood still.
+const CORPUS: [u64; 4] = [208, 341, 483, 878];
 
 #[test]
 fn every_shape_completes_without_faults_and_asks_each_step_once() {

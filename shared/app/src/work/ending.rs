@@ -135,11 +135,17 @@ impl Platform {
     pub async fn end_job(&self, key: &JobKey, ending: &Ending) -> Result<(), WorkError> {
         let Some(job) = self.job_flow(key).await? else { return Ok(()) };
         let shift = Shift::new(self, job, super::Until { deadline_ms: 0 });
-        let Some(root) = shift.group(GroupId::Root).await? else { return Ok(()) };
-        match decide::end(&shift.view(&root), ending.clone(), self.ports.env.nonce()) {
-            Ok(change) => drop(self.ports.groups.apply(key, &change).await?),
-            Err(Refusal::Stale) => {}
-            Err(refusal) => return Err(unexpected(key, &refusal)),
+        let Some(mut root) = shift.group(GroupId::Root).await? else { return Ok(()) };
+        for _ in 0..RACES_MAX {
+            let change = match decide::end(&shift.view(&root), ending.clone(), self.ports.env.nonce()) {
+                Ok(change) => change,
+                Err(Refusal::Stale) => break,
+                Err(refusal) => return Err(unexpected(key, &refusal)),
+            };
+            match self.ports.groups.apply(key, &change).await? {
+                Applied::Conflict(now) => root = now,
+                Applied::Done(_) | Applied::Missing => break,
+            }
         }
         self.look(key).await
     }

@@ -5,21 +5,21 @@ use crate::group::{Ending, Group};
 use crate::ids::{GroupId, SlotId};
 use crate::money::Cost;
 use crate::slot::{Slot, Wait};
+use crate::status::StopReason;
 
 use super::claim::written_off;
 use super::{Prior, Refusal, View};
 
-/// Ends a group: from now on nothing is claimed in it. The first ending stands.
+/// Ends a group: from now on nothing is claimed in it. The first ending stands. A job's conflicts where the job came to rest
+/// meanwhile, or was woken: at rest its time stands still, so that there is no deadline to pass.
 pub fn end(view: &View<'_>, ending: Ending, mark: String) -> Result<Change, Refusal> {
     let over = view.group.root().is_some_and(|root| root.status.is_terminal());
-    if over || view.group.ending.is_some() {
+    let stands_still = ending.reason == StopReason::Deadline && view.group.rests_since_ms().is_some();
+    if over || stands_still || view.group.ending.is_some() {
         return Err(Refusal::Stale);
     }
     let change = Change::new(view.group.id, mark, view.now_ms).when(When::Live).set(Set::Ending(ending));
-    Ok(match view.group.rests_since_ms() {
-        Some(_) => super::review::woken(view, change),
-        None => change,
-    })
+    Ok(super::review::woken(view, change))
 }
 
 /// Fails the step that `mine` holds for good: settles `actual`, ends the group.

@@ -95,6 +95,20 @@ fn a_late_bell_leaves_a_resting_job_alone() {
 }
 
 #[test]
+fn who_saw_a_job_before_it_rested_ends_it_by_no_deadline() {
+    let terms = Terms { deadline_ms: 3 * DEADLINE_MS, ..TERMS };
+    let mut world = World::new(vec![review("approve", &[], terms)]);
+    let seen = world.job.clone();
+    world.settle();
+    world.now_ms += DEADLINE_MS;
+    let overdue = || Ending::new(StopReason::Deadline, None, "");
+    let late = decide::end(&world.view(&seen), overdue(), "late".into()).expect("its time was over, as it saw it");
+    assert!(!world.apply(&late), "the clock stands still");
+    let now = decide::end(&world.view(&world.job), overdue(), "now".into());
+    assert_eq!(now.map(drop), Err(Refusal::Stale));
+}
+
+#[test]
 fn each_of_two_reviews_keeps_its_own_times() {
     let soon = Terms { deadline_ms: 2 * 1_440 * MINUTE_MS, reminder_ms: Some(1_440 * MINUTE_MS), ..TERMS };
     let late = Terms { deadline_ms: 7 * 1_440 * MINUTE_MS, reminder_ms: None, ..TERMS };
