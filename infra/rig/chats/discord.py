@@ -1,5 +1,6 @@
 """Discord: from the registration of the bot to a job's files, and back to its end."""
 
+import re
 from pathlib import Path
 
 from ..model import Models
@@ -8,6 +9,7 @@ from .serving import Serving
 from .simulated import PUBLIC_KEY, TOKEN, Discord, Person, text_of
 
 JOB_S = 60
+CODE = re.compile("[0-9A-Z]{10}")
 
 
 def talk(cli: Path, folder: Path, models: Models):
@@ -39,7 +41,7 @@ def converse(stand_in: Discord, serving: Serving):
     ann, bob = Person(stand_in, "Ann", (guild, channel)), Person(stand_in, "Bob", (guild, channel))
     ann.id = owner
     with Step("Discord: link"):
-        link(ann, bob, code)
+        link(serving, ann, bob, code)
     with Step("Discord: a job, its card, its files"):
         card = job(ann, bob)
     with Step("Discord: buttons and windows"):
@@ -59,12 +61,15 @@ def is_private(person: Person, record) -> bool:
     return person.sees(record)["ephemeral"]
 
 
-def link(ann: Person, bob: Person, code: str):
+def link(serving: Serving, ann: Person, bob: Person, code: str):
     check(is_private(bob, bob.command("run", prompt="a list of todos")), "who isn't linked is told so, alone")
     check(is_private(bob, bob.command("link", code=code)), "a member can't link the server")
     check(is_private(ann, ann.command("link", code="AAAAAAAAAA")), "a code that was never given out links nothing")
-    linked = ann.sees(ann.command("link", code=code))
-    check(bool(text_of(linked).strip()), f"its owner links it: {text_of(linked).splitlines()[-1]!r}")
+    seen = text_of(ann.sees(ann.command("link", code=code)))
+    check("doesn't work" in seen, "nor can anybody by the code that the member has shown", seen)
+    code = next(word for word in serving.convoke("link").stdout.split() if CODE.fullmatch(word))
+    linked = text_of(ann.sees(ann.command("link", code=code)))
+    check("Connected" in linked, "its owner links it by another one", linked)
     check(bob.completions("run", "flow", "soft") == ["software"], "flows are offered while they are typed")
 
 
