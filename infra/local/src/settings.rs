@@ -1,7 +1,8 @@
 //! Settings of this machine: a flag stands over the environment, that over `convoke.toml`, that over the default.
 //!
 //! The file is the one that `--config` or `CONVOKE_CONFIG` names, else `convoke.toml` in the current folder, else the
-//! one in the data folder. To whoever reads settings it looks like more of the environment. Keys have no place in it.
+//! one in the data folder. To whoever reads settings it looks like more of the environment. Keys have no place in it; it
+//! may name files that hold a bot's token.
 
 mod file;
 

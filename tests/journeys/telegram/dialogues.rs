@@ -49,6 +49,8 @@ async fn work_is_scheduled_paused_and_taken_away() {
         Bob: /schedule delete {schedule1}
         Bob: /schedule delete NOSUCH
         Bob: /schedule pause
+        Bob: /schedule list
+        - pass 6 h
         Bob: /schedule list";
     let world = World::linked().await;
     world.telegram.keep_file("notes.md", b"todo");

@@ -1,6 +1,7 @@
 //! `convoke.toml`: what it may hold, and where each setting stands in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use convoke_domain::money::MicroUsd;
@@ -10,7 +11,7 @@ use toml::Spanned;
 use super::SettingsError;
 
 /// A settings file: names as in the environment, with values and lines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct SettingsFile {
     pub path: PathBuf,
     values: BTreeMap<&'static str, (String, usize)>,
@@ -21,12 +22,49 @@ pub(super) const PORT: &str = "CONVOKE_PORT";
 pub(super) const DATA_DIR: &str = "CONVOKE_DATA_DIR";
 pub(super) const PRICES: &str = "CONVOKE_PRICES";
 
+/// Names of files that hold a token each, and what the tokens are known by.
+const DISCORD_TOKEN_FILE: &str = "DISCORD_TOKEN_FILE";
+const TELEGRAM_TOKEN_FILE: &str = "TELEGRAM_TOKEN_FILE";
+const TOKENS: [(&str, &str); 2] =
+    [(DISCORD_TOKEN_FILE, convoke_discord::settings::TOKEN), (TELEGRAM_TOKEN_FILE, convoke_telegram::settings::TOKEN)];
+
+/// Without values: there are tokens among them.
+impl fmt::Debug for SettingsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.values.keys().collect();
+        f.debug_struct("SettingsFile").field("path", &self.path).field("names", &names).finish()
+    }
+}
+
 impl SettingsFile {
-    /// Reads a file; its relative paths start at its folder.
+    /// Reads a file, and the tokens whose files it names; its relative paths start at its folder.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &text)
+        let mut file = Self::parse(path, &text)?;
+        for (named, token) in TOKENS {
+            file.fetch(named, token)?;
+        }
+        Ok(file)
+    }
+
+    /// Reads a token out of a file of its own, so that this one can be shown to others.
+    fn fetch(&mut self, named: &str, token: &'static str) -> Result<(), SettingsError> {
+        let Some((at, line)) = self.values.get(named) else { return Ok(()) };
+        let wrong = |what: &str| SettingsError::Wrong {
+            path: self.path.clone(),
+            line: *line,
+            detail: format!("the file {at} {what}"),
+            hint: "put the token there, and nothing else",
+        };
+        let text = std::fs::read_to_string(at).map_err(|error| wrong(&format!("can't be read ({error})")))?;
+        let text = text.trim();
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(wrong("holds no token"));
+        }
+        let value = (text.to_owned(), *line);
+        self.values.insert(token, value);
+        Ok(())
     }
 
     /// Parses a file's text.
@@ -59,7 +97,7 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
     let hint = if detail.contains("`api_key`") {
         "keys belong in the environment, e.g. OPENAI_API_KEY: take the line away"
     } else if detail.contains("`token`") {
-        "tokens belong in the environment, DISCORD_TOKEN or TELEGRAM_TOKEN: take the line away"
+        "a token belongs in a file of its own that token_file names, or in the environment: take the line away"
     } else {
         "mend the line, or take it away"
     };
@@ -87,10 +125,11 @@ struct Doc {
     telegram: Telegram,
 }
 
-/// Tokens stand in the environment.
+/// Tokens stand in files of their own, or in the environment.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Discord {
+    token_file: Option<Spanned<PathBuf>>,
     url: Option<Spanned<Url>>,
     public_key: Option<Spanned<String>>,
 }
@@ -98,6 +137,7 @@ struct Discord {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Telegram {
+    token_file: Option<Spanned<PathBuf>>,
     url: Option<Spanned<Url>>,
 }
 
@@ -191,6 +231,8 @@ impl Doc {
         if let Some(allow) = &self.outbound.allow {
             to("CONVOKE_OUTBOUND_ALLOW", allow.get_ref().join(","), allow.span().start);
         }
+        tell_path(to, DISCORD_TOKEN_FILE, folder, self.discord.token_file.as_ref());
+        tell_path(to, TELEGRAM_TOKEN_FILE, folder, self.telegram.token_file.as_ref());
         tell(to, convoke_discord::settings::URL, self.discord.url.as_ref());
         tell(to, convoke_discord::settings::PUBLIC_KEY, self.discord.public_key.as_ref());
         tell(to, convoke_telegram::settings::URL, self.telegram.url.as_ref());
@@ -332,6 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn a_token_comes_out_of_the_file_that_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, token) = (folder.path().join("convoke.toml"), folder.path().join("token"));
+        std::fs::write(&path, "port = 1\n[telegram]\ntoken_file = \"token\"\n").expect("written");
+        let read = || SettingsFile::read(&path);
+        for (text, expected) in
+            [(None, "can't be read"), (Some(" \n"), "holds no token"), (Some("a b"), "holds no token")]
+        {
+            if let Some(text) = text {
+                std::fs::write(&token, text).expect("written");
+            }
+            let error = read().expect_err("there is no token").to_string();
+            assert!(error.starts_with(&format!("{}:3: ", path.display())) && error.contains(expected), "{error}");
+        }
+        std::fs::write(&token, "4242:AAH-secret\n").expect("written");
+        let file = read().expect("valid");
+        assert_eq!((file.get("TELEGRAM_TOKEN"), file.get("DISCORD_TOKEN")), (Some("4242:AAH-secret"), None));
+        assert!(!format!("{file:?}").contains("secret"));
+    }
+
+    #[test]
     fn the_file_of_the_readme_is_one() {
         let (_, example) = include_str!("../../../../README.md").split_once("```toml\n").expect("an example");
         let (example, _) = example.split_once("```").expect("its end");
@@ -353,7 +416,7 @@ mod tests {
             ("[budget]\ntokens = 0", 2, "above 0"),
             ("[providers.openai]\nbase_url = \"box\"", 2, "expected a URL"),
             ("[providers.openai]\napi_key = \"sk\"", 2, "keys belong in the environment"),
-            ("[telegram]\ntoken = \"4242:AAH\"", 2, "tokens belong in the environment"),
+            ("[telegram]\ntoken = \"4242:AAH\"", 2, "a token belongs in a file of its own"),
             ("[discord]\nurl = \"d\"", 2, "expected a URL"),
             ("[providers.acme]\nbase_url = \"x\"", 1, "unknown field `acme`"),
             ("model = [", 1, "mend the line"),
