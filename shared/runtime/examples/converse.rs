@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_smithy_http_client::{Builder, tls};
 use convoke_app::model::{ChatModel, DeltaSink, Message, ModelRequest, Models};
 use convoke_models::registry::{Registry, Settings};
 use convoke_runtime::installation;
@@ -18,7 +19,9 @@ type Failed = Box<dyn std::error::Error>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failed> {
     let [stack, model, question] = arguments()?;
-    let bedrock = installation::find(&stack).await?.bedrock();
+    let https =
+        Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
+    let bedrock = installation::find(&stack, https).await?.bedrock();
     let registry = Registry::new(Settings { bedrock: Some(bedrock), ..Settings::default() })?;
     println!("{}", ask_twice(&*registry.model(&model)?, &question).await?);
     Ok(())

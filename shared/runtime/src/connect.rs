@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use convoke_app::model::{ModelNameError, Models};
 use convoke_app::platform::{Compile, Limits, Platform, Ports, no_compiler};
@@ -254,12 +254,8 @@ impl<S: Strings + std::fmt::Debug + Send + Sync> LoadServiceConfig for OfService
     }
 }
 
-/// The configuration of whoever calls at a command line: environment, files, roles; and the SDK's own client, which heeds
-/// the certificates of their machine.
-pub(crate) async fn aws() -> SdkConfig {
-    let https = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
+/// The configuration of whoever calls at a command line: environment, files, roles.
+pub(crate) async fn aws(https: SharedHttpClient) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await
 }
 

@@ -5,7 +5,6 @@ use convoke_app::chat::CODE_TTL_S;
 use convoke_app::ports::WhoMay;
 use convoke_discord::gateway::GatewayError;
 use convoke_domain::ids::TenantId;
-use convoke_runtime::installation;
 use convoke_telegram::api::{Api, CallError};
 use convoke_telegram::polling::PollError;
 use convoke_telegram::settings::{Settings as Telegram, TOKEN};
@@ -16,6 +15,7 @@ use super::args::{BotsCommand, Place, ServeArgs, WebhookCommand};
 use super::discord;
 use super::failure::{Exit, Failure};
 use super::progress::printable;
+use super::stack;
 use crate::bots::{BotError, Bots, Elsewhere, Listening};
 use crate::local::{Local, TENANT};
 use crate::settings::Settings;
@@ -151,10 +151,7 @@ async fn known(api: &Api) -> Result<(Me, Webhook), Failure> {
 async fn url(place: &Place) -> Result<String, Failure> {
     let found = match (&place.url, &place.stack) {
         (Some(url), _) => url.clone(),
-        (None, Some(stack)) => {
-            let hint = "see to AWS_PROFILE or AWS_ACCESS_KEY_ID, AWS_REGION, and the stack's name";
-            installation::find(stack).await.map_err(|error| Failure::caused("", &error).hint(hint))?.url
-        }
+        (None, Some(stack)) => stack::find(stack).await?.url,
         (None, None) => {
             return Err(Failure::usage("which installation is meant? say --stack NAME, or --url https://.."));
         }

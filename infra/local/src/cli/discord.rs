@@ -7,10 +7,10 @@ use convoke_discord::rest::Rest;
 use convoke_discord::rest::failure::RestError;
 use convoke_discord::settings::{PUBLIC_KEY, Settings as Discord, TOKEN};
 use convoke_runtime::config::Strings;
-use convoke_runtime::installation;
 
 use super::args::RegisterArgs;
 use super::failure::{Exit, Failure};
+use super::stack;
 use crate::settings::Settings;
 
 /// What the bot needs in a guild: to see channels, write in them and in their threads, embed, attach files, open threads,
@@ -53,7 +53,7 @@ pub async fn register(settings: &Settings, args: &RegisterArgs) -> Result<Exit, 
     rest.put_commands(&application.id, args.guild, commands).await.map_err(|error| refused(&error))?;
     let url = match &args.stack {
         None => None,
-        Some(stack) => Some(installation::find(stack).await.map_err(|error| Failure::caused("", &error))?.url),
+        Some(stack) => Some(stack::find(stack).await?.url),
     };
     print!("{}", told(&application, url.as_deref()));
     Ok(Exit::Done)

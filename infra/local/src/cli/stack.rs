@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use convoke_app::auth::NewKey;
 use convoke_app::platform::{Limits, Platform};
 use convoke_domain::ids::TenantId;
@@ -19,10 +21,17 @@ const LENT_S: u64 = 24 * 3_600;
 
 /// Finds the installation that a stack is.
 pub async fn find(stack: &str) -> Result<Installation, Failure> {
-    installation::find(stack).await.map_err(|error| {
+    installation::find(stack, https()).await.map_err(|error| {
         let hint = "see to AWS_PROFILE or AWS_ACCESS_KEY_ID, AWS_REGION, and the stack's name";
         Failure::caused("", &error).hint(hint)
     })
+}
+
+/// The SDK's own client, which heeds the certificates of this machine.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
 }
 
 /// A platform without models: keys, tenants and webhooks need none.

@@ -5,6 +5,7 @@ mod parts;
 mod quotas;
 
 use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Deserialize;
 
 use crate::config::Stores;
@@ -116,10 +117,11 @@ pub fn parameter_of_stack(stack: &str) -> String {
     format!("/convoke/{stack}/whereabouts")
 }
 
-/// Finds the installation that a stack is, by the credentials and region of the environment or the profile. Reads only.
-pub async fn find(stack: &str) -> Result<Installation, FindError> {
+/// Finds the installation that a stack is, by the credentials and region of the environment or the profile, and calls AWS by
+/// `https`: a command line's own client, since functions have no use for one. Reads only.
+pub async fn find(stack: &str, https: SharedHttpClient) -> Result<Installation, FindError> {
     let unread = |source| FindError::Unread { stack: stack.to_owned(), source };
-    let aws = aws().await;
+    let aws = aws(https).await;
     let ssm = Ssm::new(&aws).map_err(unread)?;
     let text = ssm.value(&parameter_of_stack(stack)).await.map_err(unread)?;
     let Whereabouts { url, table, bucket, queue_url, solo_queue_url, delivery_queue_url, step, .. } =
