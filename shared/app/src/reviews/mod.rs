@@ -22,7 +22,7 @@ use crate::failure::{Failure, Part, Refused};
 use crate::platform::Platform;
 use crate::ports::{Applied, Bell, DecidedBy, DecisionRecord, Reviewed, Ring};
 use crate::read::steps::parse;
-use crate::work::{JobOutline, WorkError};
+use crate::work::{JobOutline, WorkError, expired};
 use view::{Stand, place, stand, view};
 
 /// How often a decision is tried that other changes of the job get in the way of.
@@ -188,12 +188,9 @@ impl Platform {
 
     /// Decides the review as its terms say where its time is over and the sweep hasn't come by yet; `false` where it isn't.
     async fn expire_overdue(&self, key: &JobKey, known: &Known) -> Result<bool, Failure> {
-        let step = &known.stored.asked.step;
-        let Some((slot, _)) = place(&known.flow.graph, step) else { return Ok(false) };
-        let (mark, now_ms) = (self.ports.env.nonce(), self.ports.env.now_ms());
-        let view = View { graph: &known.flow.graph, group: &known.root, now_ms };
-        let Ok((change, ruling)) = decide::expire(&view, slot, mark.clone()) else { return Ok(false) };
-        let record = DecisionRecord::expired(step.clone(), mark, ruling, now_ms);
+        let Some((slot, _)) = place(&known.flow.graph, &known.stored.asked.step) else { return Ok(false) };
+        let view = View { graph: &known.flow.graph, group: &known.root, now_ms: self.ports.env.now_ms() };
+        let Some((record, change)) = expired(&view, slot, self.ports.env.nonce()) else { return Ok(false) };
         self.let_count(key, slot, (&record, &change)).await?;
         Ok(true)
     }

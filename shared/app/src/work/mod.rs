@@ -27,6 +27,7 @@ mod sweep;
 pub use flow::{JobFlow, JobOutline};
 pub use open::Opened;
 pub use payload::{INLINE_BYTES_MAX, load_value, store_value};
+pub(crate) use review::expired;
 pub use sweep::TickReport;
 
 use convoke_domain::decide::Refusal;

@@ -3,7 +3,7 @@
 //! Between the two nobody works on the step: it holds no lease, no money, no process.
 
 use convoke_domain::change::Change;
-use convoke_domain::decide::{self, Refusal};
+use convoke_domain::decide::{self, Refusal, View};
 use convoke_domain::group::{Ending, Group};
 use convoke_domain::ids::{SlotId, StepId};
 use convoke_domain::money::Cost;
@@ -126,13 +126,18 @@ impl Shift<'_> {
     /// The change that decides a review whose time is over; what it comes to is put down before.
     pub async fn expire(&self, root: &Group, slot: SlotId) -> Result<Option<Change>, WorkError> {
         let mark = self.platform.ports.env.nonce();
-        let Ok((change, ruling)) = decide::expire(&self.view(root), slot, mark.clone()) else { return Ok(None) };
-        let step = root.run.get(&slot).and_then(|it| root.step(self.job.graph(), slot, it.at));
-        let Some(step) = step else { return Ok(None) };
-        let record = DecisionRecord::expired(step, mark, ruling, self.now_ms());
+        let Some((record, change)) = expired(&self.view(root), slot, mark) else { return Ok(None) };
         self.platform.ports.reviews.put_decision(self.key(), &record).await?;
         Ok(Some(change))
     }
+}
+
+/// What a review whose time is over comes to as its terms say: what is put down, and the change by which it counts; `None`
+/// where it isn't open, or has time left.
+pub(crate) fn expired(view: &View<'_>, slot: SlotId, mark: String) -> Option<(DecisionRecord, Change)> {
+    let step = view.group.step(view.graph, slot, view.group.run.get(&slot)?.at)?;
+    let (change, ruling) = decide::expire(view, slot, mark.clone()).ok()?;
+    Some((DecisionRecord::expired(step, mark, ruling, view.now_ms), change))
 }
 
 /// The result of a review that asks nobody.
