@@ -55,7 +55,8 @@ impl Connector {
     }
 }
 
-/// What lies in memory goes as it is, so that it can be sent again over a new connection where a kept one was closed.
+/// What lies in memory (requests of table and queues, some kilobytes) is copied, so that its length is known; what is read as
+/// it goes, such as files, is handed on.
 fn body(body: SdkBody) -> Body {
     match body.bytes() {
         Some(bytes) => Body::from(bytes.to_vec()),
