@@ -69,6 +69,13 @@ fn package(folder: &str) -> Package {
     }
 }
 
+/// The packages that everything is built of.
+pub fn locked() -> Vec<Value> {
+    let text = fs::read_to_string(root().join("Cargo.lock")).expect("a lock file");
+    let lock: Table = text.parse().expect("TOML");
+    lock["package"].as_array().expect("packages").clone()
+}
+
 fn manifest(folder: &Path) -> Table {
     let path = folder.join("Cargo.toml");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
