@@ -1,4 +1,4 @@
-//! Dependencies point one way: `domain` <- `api`, `app` <- `aws`, `models`, `tools` <- `runtime` <- `functions/*`.
+//! Dependencies point one way: `domain`, `schema` <- `api`, `app` <- `aws`, `models`, `tools` <- `runtime` <- `functions/*`.
 
 use toml::Value;
 
@@ -7,10 +7,12 @@ use super::tree::{Package, locked, packages};
 /// The packages of the workspace that one in `folder` may be built of; `None` where nothing is laid down for it.
 fn may_use(folder: &str) -> Option<&'static [&'static str]> {
     Some(match folder {
-        "shared/domain" | "infra/crc-fast" => &[],
+        "shared/domain" | "shared/schema" | "infra/crc-fast" => &[],
         "shared/api" => &["convoke-domain"],
-        "shared/app" | "bots/chat" => &["convoke-domain", "convoke-api"],
-        "shared/aws" | "shared/models" | "shared/tools" => &["convoke-domain", "convoke-api", "convoke-app"],
+        "shared/app" => &["convoke-domain", "convoke-api", "convoke-schema"],
+        "bots/chat" => &["convoke-domain", "convoke-api"],
+        "shared/models" => &["convoke-domain", "convoke-api", "convoke-app", "convoke-schema"],
+        "shared/aws" | "shared/tools" => &["convoke-domain", "convoke-api", "convoke-app"],
         "shared/runtime" => {
             &["convoke-domain", "convoke-api", "convoke-app", "convoke-aws", "convoke-models", "convoke-tools"]
         }

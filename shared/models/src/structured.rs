@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jsonschema::{PatternOptions, Validator};
+use convoke_schema::{Schema, Violation};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -18,14 +18,11 @@ pub use extract::extract_json;
 /// Findings that are told at most; the rest is counted.
 pub const FINDINGS_MAX: usize = 8;
 
-/// Compiled schemas that are kept.
-const COMPILED_MAX: usize = 256;
+/// Compiled schemas that are kept: some MB each at worst.
+const COMPILED_MAX: usize = 32;
 
 /// Bytes of one finding's text.
 const FINDING_BYTES_MAX: usize = 200;
-
-/// Bytes that a compiled pattern of a schema may take.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 const REPAIR: &str = include_str!("../prompts/repair.txt");
 const NOT_JSON: &str = include_str!("../prompts/not_json.txt");
@@ -115,7 +112,7 @@ impl fmt::Display for Finding {
 /// linear time.
 #[derive(Default)]
 pub struct Validators {
-    compiled: Mutex<HashMap<[u8; 32], Arc<Validator>>>,
+    compiled: Mutex<HashMap<[u8; 32], Arc<Schema>>>,
 }
 
 impl Validators {
@@ -152,7 +149,7 @@ impl Validators {
         }
     }
 
-    fn validator(&self, schema: &Value) -> Result<Arc<Validator>, SchemaError> {
+    fn validator(&self, schema: &Value) -> Result<Arc<Schema>, SchemaError> {
         let key: [u8; 32] = Sha256::digest(schema.to_string()).into();
         if let Some(known) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(known));
@@ -167,25 +164,19 @@ impl Validators {
     }
 }
 
-fn compile(schema: &Value) -> Result<Validator, SchemaError> {
-    jsonschema::options()
-        .offline()
-        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
-        .build(schema)
-        .map_err(|error| SchemaError { pointer: error.instance_path().to_string(), problem: short(&error.to_string()) })
+fn compile(schema: &Value) -> Result<Schema, SchemaError> {
+    let compiled = Schema::compile(schema);
+    compiled.map_err(|error| SchemaError { pointer: error.pointer, problem: short(&error.problem) })
 }
 
-fn findings(validator: &Validator, value: &Value) -> Option<Findings> {
-    let mut errors = validator.iter_errors(value);
-    let first: Vec<Finding> = errors
-        .by_ref()
-        .take(FINDINGS_MAX)
-        .map(|error| Finding {
-            pointer: error.instance_path().to_string(),
-            problem: short(&error.masked().to_string()),
-        })
-        .collect();
-    if first.is_empty() { None } else { Some(Findings { first, more: errors.count() }) }
+fn findings(schema: &Schema, value: &Value) -> Option<Findings> {
+    let violations = schema.violations(value, FINDINGS_MAX);
+    if violations.is_empty() {
+        return None;
+    }
+    let told =
+        |violation: &Violation<'_>| Finding { pointer: violation.place.clone(), problem: short(&violation.masked()) };
+    Some(Findings { first: violations.first.iter().map(told).collect(), more: violations.more })
 }
 
 fn short(text: &str) -> String {

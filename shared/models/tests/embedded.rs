@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use convoke_app::model::{ChatModel, DeltaSink, Finish, Message, ModelError, ModelRequest, OutputSchema, ToolSpec};
 use convoke_models::embedded::{EmbeddedModel, EmbeddedOptions, WeightsSource, fetch};
+use convoke_schema::Schema;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -93,13 +94,13 @@ async fn speaks_and_counts(model: &EmbeddedModel) {
 }
 
 async fn holds_schemas(model: &EmbeddedModel) {
-    let validator = jsonschema::validator_for(&plan()).expect("a schema");
+    let schema = Schema::compile(&plan()).expect("a schema");
     // 120 tokens are too few for what it wants to say: it closes what is open in time.
     for (tokens, temperature) in [(300, 0.7), (120, 1.5)] {
         let asked = ModelRequest { temperature: Some(temperature), ..planned("Plan a REST API for todos.", tokens) };
         let answer = model.complete(&asked, None).await.expect("an answer");
         let value: Value = serde_json::from_str(&answer.text).expect("JSON");
-        assert!(validator.is_valid(&value), "{value}");
+        assert!(schema.is_valid(&value), "{value}");
         assert_eq!(answer.finish, Finish::Stop);
         assert!((10..=u64::from(tokens)).contains(&answer.usage.output_tokens));
     }

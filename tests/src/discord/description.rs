@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use convoke_schema::Schema;
 use flate2::read::GzDecoder;
-use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 const FILE: &[u8] = include_bytes!("../../data/discord-openapi.json.gz");
@@ -14,7 +14,7 @@ const FILE: &[u8] = include_bytes!("../../data/discord-openapi.json.gz");
 pub struct Description {
     paths: Map<String, Value>,
     schemas: Map<String, Value>,
-    compiled: Mutex<BTreeMap<String, Arc<Validator>>>,
+    compiled: Mutex<BTreeMap<String, Arc<Schema>>>,
 }
 
 impl Description {
@@ -52,12 +52,12 @@ impl Description {
     }
 
     fn wrong(&self, name: &str, schema: &Value, body: &Value) -> Vec<String> {
-        let validator = self.validator(name, schema);
-        validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        let schema = self.compiled(name, schema);
+        schema.violations(body, 16).first.iter().map(|wrong| format!("{}: {wrong}", wrong.place)).collect()
     }
 
     /// Compiled once, with the schemas that it leads to and no others.
-    fn validator(&self, name: &str, schema: &Value) -> Arc<Validator> {
+    fn compiled(&self, name: &str, schema: &Value) -> Arc<Schema> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let made = compiled.entry(name.to_owned()).or_insert_with(|| {
             let mut needed = BTreeSet::new();
@@ -65,7 +65,7 @@ impl Description {
             let schemas: Map<String, Value> =
                 needed.iter().map(|name| (name.clone(), self.schemas[name].clone())).collect();
             let whole = json!({"allOf": [schema], "components": {"schemas": schemas}});
-            Arc::new(jsonschema::validator_for(&whole).expect("a schema"))
+            Arc::new(Schema::compile(&whole).expect("a schema"))
         });
         Arc::clone(made)
     }

@@ -1,10 +1,10 @@
-//! JSON Schema: compiled once, without network, with linear-time patterns.
+//! JSON Schema as flows use it: compiled once, with the author's own words, and defaults for inputs.
 
 use std::fmt;
 use std::sync::Arc;
 
 use convoke_api::flow::FlowIssue;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use convoke_schema::{SchemaError, Violation};
 use serde_json::{Map, Value};
 
 use super::finding::Finding;
@@ -18,18 +18,14 @@ const MESSAGE_BYTES_MAX: usize = 240;
 #[derive(Clone)]
 pub struct Schema {
     value: Arc<Value>,
-    validator: Arc<Validator>,
+    compiled: Arc<convoke_schema::Schema>,
 }
 
 impl Schema {
-    /// Compiles a schema; the error says what is wrong with it. `$ref` may point inside of it only.
-    pub fn compile(value: &Value) -> Result<Self, String> {
-        let validator = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::regex())
-            .build(value)
-            .map_err(|error| format!("{}: {}", error.instance_path(), shown(&error)))?;
-        Ok(Self { value: Arc::new(value.clone()), validator: Arc::new(validator) })
+    /// Compiles a schema; the error says what is wrong with it, and where. `$ref` may point inside of it only.
+    pub fn compile(value: &Value) -> Result<Self, SchemaError> {
+        let compiled = convoke_schema::Schema::compile(value)?;
+        Ok(Self { value: Arc::new(value.clone()), compiled: Arc::new(compiled) })
     }
 
     /// The schema itself.
@@ -39,21 +35,32 @@ impl Schema {
 
     /// Whether `instance` is valid.
     pub fn is_valid(&self, instance: &Value) -> bool {
-        self.validator.is_valid(instance)
+        self.compiled.is_valid(instance)
     }
 
     /// What keeps `instance` from being valid; empty where nothing does.
     pub fn findings(&self, instance: &Value) -> Vec<Finding> {
-        let errors = self.validator.iter_errors(instance).take(ERRORS_MAX);
-        errors.map(|error| Finding::new(error.instance_path().to_string(), self.message(&error))).collect()
+        let violations = self.compiled.violations(instance, ERRORS_MAX).first;
+        violations
+            .into_iter()
+            .map(|violation| Finding::new(violation.place.clone(), self.message(&violation)))
+            .collect()
     }
 
     /// The author's own words (`x-message` beside the keyword that failed), or the validator's.
-    fn message(&self, error: &ValidationError<'_>) -> String {
-        let pointer = error.schema_path().to_string();
-        let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let own = self.value.pointer(parent).and_then(|schema| schema.get("x-message")).and_then(Value::as_str);
-        own.map_or_else(|| shown(error), str::to_owned)
+    fn message(&self, violation: &Violation<'_>) -> String {
+        if violation.is_limit {
+            return shown(violation);
+        }
+        let schema = match self.value.pointer(&violation.schema) {
+            // `false` has no words of its own; the schema that has it for a keyword's value may.
+            Some(Value::Bool(_)) => {
+                violation.schema.rsplit_once('/').and_then(|(parent, _)| self.value.pointer(parent))
+            }
+            schema => schema,
+        };
+        let own = schema.and_then(|schema| schema.get("x-message")).and_then(Value::as_str);
+        own.map_or_else(|| shown(violation), str::to_owned)
     }
 }
 
@@ -63,9 +70,9 @@ impl fmt::Debug for Schema {
     }
 }
 
-fn shown(error: &ValidationError<'_>) -> String {
-    let text = error.to_string();
-    if text.len() <= MESSAGE_BYTES_MAX { text } else { error.masked().to_string() }
+fn shown(violation: &Violation<'_>) -> String {
+    let text = violation.to_string();
+    if text.len() <= MESSAGE_BYTES_MAX { text } else { violation.masked() }
 }
 
 /// An input with the schema's defaults filled in, if it is valid; any object is where there is no schema.

@@ -141,8 +141,9 @@ impl<'d> Compiler<'d> {
         }
         match Schema::compile(schema) {
             Ok(schema) => Some(schema),
-            Err(message) => {
-                self.issue(path, format!("no JSON Schema: {message}"), "see json-schema.org, draft 2020-12");
+            Err(error) => {
+                let place = format!("{path}{}", error.pointer.replace('/', "."));
+                self.issue(&place, format!("no JSON Schema: {error}"), "see json-schema.org, drafts 4 to 2020-12");
                 None
             }
         }

@@ -291,7 +291,13 @@ fn says_what_is_wrong_and_where() {
         ),
         ("goal: \"G\"", "goal: \"{{ input.iea }}\"", "nodes[0].nodes[0].agent.goal", "no field \"iea\"", ""),
         ("goal: \"G\"", "goal: \"{{ x\"", "agents.writer.goal", "can't be read", ""),
-        ("agreed: {type: boolean}", "agreed: {type: bolean}", "nodes[0].nodes[1].task.output", "no JSON Schema", ""),
+        (
+            "agreed: {type: boolean}",
+            "agreed: {type: bolean}",
+            "nodes[0].nodes[1].task.output.properties.agreed.type",
+            "no JSON Schema",
+            "",
+        ),
         (
             "output: {type: object, properties: {ok",
             "output: {type: array, items: {ok",
