@@ -11,13 +11,13 @@ pub mod otlp;
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 
-use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt, registry};
+use tracing_subscriber::{fmt, registry};
 
 pub use flushed::{Flushed, flushed};
 use json::JsonLines;
@@ -29,7 +29,7 @@ use crate::config::ProcessEnv;
 static EXPORTER: OnceLock<Option<Exporter>> = OnceLock::new();
 
 /// What is logged where nobody says otherwise.
-const LEVEL: &str = "info";
+const LEVEL: LevelFilter = LevelFilter::INFO;
 
 /// What logs look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub enum Format {
     Human,
 }
 
-/// Starts logging, at the level of `level` (`RUST_LOG` syntax; what can't be read counts as `info`, and is said). A
-/// second call changes nothing.
+/// Starts logging, at the level of `level` (as `RUST_LOG` has it: `info`, or `info,convoke_app=debug`; what can't be read
+/// counts as `info`, and is said). A second call changes nothing.
 pub fn start(format: Format, level: &str) {
     match format {
         Format::Json => start_to(level, std::io::stdout),
@@ -91,16 +91,31 @@ fn traces<S: tracing::Subscriber + for<'a> LookupSpan<'a>>() -> Option<impl Laye
     Some(Spans(exporter).with_filter(filter_fn(is_traced)))
 }
 
-fn filter(level: &str) -> (EnvFilter, Option<ParseError>) {
-    match EnvFilter::try_new(level) {
+/// What is logged, and why not what was asked for.
+fn filter(level: &str) -> (Targets, Option<String>) {
+    match read(level) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new(LEVEL), Some(error)),
+        Err(problem) => (Targets::new().with_default(LEVEL), Some(problem)),
     }
 }
 
-fn warn(unread: Option<ParseError>) {
+fn read(level: &str) -> Result<Targets, String> {
+    if level.contains('[') {
+        return Err("levels of spans can't be set: write `target=level`".to_owned());
+    }
+    // An empty part would count as `error`.
+    let parts: Vec<&str> = level.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    // A word that is no level would count as a target that is told whole, and nothing else.
+    if let Some(part) = parts.iter().find(|part| !part.contains('=') && part.parse::<LevelFilter>().is_err()) {
+        return Err(format!("{part:?} is no level: write error, warn, info, debug, trace or off"));
+    }
+    let level = if parts.is_empty() { LEVEL.to_string() } else { parts.join(",") };
+    level.parse().map_err(|error: ParseError| error.to_string())
+}
+
+fn warn(unread: Option<String>) {
     if let Some(error) = unread {
-        tracing::warn!(error = &error as &dyn std::error::Error, "RUST_LOG can't be read; logging at {LEVEL}");
+        tracing::warn!(error, "RUST_LOG can't be read; logging at {LEVEL}");
     }
 }
 
@@ -108,4 +123,39 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let message = panic.payload_as_str().unwrap_or("without a message");
     tracing::error!(place, panic = message, "a panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn levels_are_read_by_target() {
+        for (text, of_ours, of_others) in [
+            ("info", Level::INFO, Level::INFO),
+            ("", Level::INFO, Level::INFO),
+            (" warn, convoke_app=debug,", Level::DEBUG, Level::WARN),
+            ("convoke_app=trace,error", Level::TRACE, Level::ERROR),
+        ] {
+            let filter = read(text).expect(text);
+            for (target, most) in [("convoke_app::work", of_ours), ("hyper", of_others)] {
+                let seen: Vec<Level> = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE]
+                    .into_iter()
+                    .filter(|level| filter.would_enable(target, level))
+                    .collect();
+                assert_eq!(seen.last(), Some(&most), "{text}: {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cant_be_read_counts_as_info_and_is_said() {
+        for text in ["inof", "info,convoke=loud", "info,convoke[step]=debug"] {
+            let (filter, unread) = filter(text);
+            assert!(unread.is_some() && filter.would_enable("x", &Level::INFO), "{text}");
+            assert!(!filter.would_enable("x", &Level::DEBUG), "{text}");
+        }
+    }
 }
