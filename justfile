@@ -2,8 +2,8 @@
 
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 
-# the packages of the functions, built without each other's features
-functions := "-p convoke-submit -p convoke-status -p convoke-artifacts -p convoke-control -p convoke-notify -p convoke-deliver -p convoke-clock -p convoke-discord -p convoke-telegram"
+# this machine's processor, as the template calls it
+architecture := if arch() == "aarch64" { "arm64" } else { "x86_64" }
 
 # lists the recipes
 default:
@@ -53,8 +53,7 @@ fix:
 kills:
     cargo bench --workspace --bench kills
 
-# what a cold start takes, beside a Python function that makes the same clients
+# what a cold start takes (needs sam and cargo-lambda), beside a Python function that makes the same clients
 cold:
-    cargo build --profile lambda {{ functions }}
-    cargo build --profile lambda-step -p convoke-step
+    sam build --parameter-overrides ParameterKey=Architecture,ParameterValue={{ architecture }}
     cargo bench --workspace --bench cold

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ TELEGRAM_PARAMETER = "/convoke/telegram"
 def parameters(models: Models, hooks: Hooks) -> dict[str, str]:
     """What a user would answer to `sam deploy --guided`."""
     return {
-        "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        "Architecture": bootstraps.architecture(),
         "Model": model.NAME,
         "CompatibleBaseUrl": models.url,
         "CompatibleApiKeyParameter": journeys.KEY_PARAMETER,
@@ -107,9 +106,9 @@ def run_of(arguments: argparse.Namespace) -> Path:
 
 def run(arguments: argparse.Namespace):
     shutil.rmtree(run_of(arguments), ignore_errors=True)
-    target = Path(os.environ["CARGO_TARGET_DIR"])
+    target, tools = Path(os.environ["CARGO_TARGET_DIR"]), arguments.work / "tools" / "bin"
     with Step("build"):
-        folder = arguments.bootstraps or bootstraps.build(target)
+        folder = arguments.bootstraps or bootstraps.build(tools, ROOT / "template.yaml", arguments.work / "built")
         programs = arguments.programs or bootstraps.build_programs(target)
     with Step("pack"):
         zips = bootstraps.packed(folder, run_of(arguments) / "zips")
@@ -118,7 +117,7 @@ def run(arguments: argparse.Namespace):
         with Step("start the emulator"):
             emulator = Emulator(arguments.work / "emulator" / "bin" / "ministack", run_of(arguments), models.origin, auth=True)
         try:
-            stack = Stack(emulator, arguments.work / "tools" / "bin", run_of(arguments), NAME)
+            stack = Stack(emulator, tools, run_of(arguments), NAME)
             try:
                 work(stack, models, hooks, programs, zips)
             finally:
@@ -133,7 +132,7 @@ def run(arguments: argparse.Namespace):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="infra/rig/run")
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--bootstraps", type=Path, help="folder of the folders lambda and lambda-step, with bootstraps that are built already")
+    parser.add_argument("--bootstraps", type=Path, help="a folder that `sam build` made already")
     parser.add_argument("--programs", type=Path, help="folder of `convoke` and `examples/converse` that are built already")
     arguments = parser.parse_args()
     began = time.monotonic()

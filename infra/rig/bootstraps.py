@@ -1,6 +1,7 @@
 """The functions' binaries: built, checked for what they need of the system, zipped."""
 
 import os
+import platform
 import re
 import subprocess
 import zipfile
@@ -13,20 +14,30 @@ FUNCTIONS = ["submit", "step", "status", "artifacts", "control", "notify", "deli
 GLIBC_MAX = (2, 34)
 BUILD_S = 3600
 # An upload to Lambda may have 50 MB; this is about how fast a function starts.
+MB_MAX = 10.0
 ZIP_MB_MAX = 4.5
+# Where panics unwind there is more of this than what the standard library has of it.
+UNWINDS_BYTES = 100_000
 
 
-def profile(name: str) -> str:
-    """The profile that a function is built with (Cargo.toml says why there are two); its folder is called the same."""
-    return "lambda-step" if name == "step" else "lambda"
+def architecture() -> str:
+    """This machine's processor, as the template calls it."""
+    return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
-def build(target: Path) -> Path:
-    """Release bootstraps for this machine's processor; answers the folder of their profiles' folders."""
-    for wanted in ("lambda", "lambda-step"):
-        packages = [f"--package=convoke-{name}" for name in FUNCTIONS if profile(name) == wanted]
-        subprocess.run(["cargo", "build", f"--profile={wanted}", "--locked", *packages], check=True, timeout=BUILD_S)
-    return target
+def build(tools: Path, template: Path, into: Path) -> Path:
+    """The functions as users build them, for this machine's processor; answers the folder of their folders."""
+    chosen = f"ParameterKey=Architecture,ParameterValue={architecture()}"
+    # Flags of the machine would take the place of those that the workspace's manifest gives.
+    kept = {name: value for name, value in os.environ.items() if name not in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")}
+    found = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        [tools / "sam", "build", "--template", template, "--build-dir", into, "--parameter-overrides", chosen],
+        env=kept | {"PATH": found, "SAM_CLI_TELEMETRY": "0"},
+        check=True,
+        timeout=BUILD_S,
+    )
+    return into
 
 
 def build_cli(target: Path) -> Path:
@@ -48,12 +59,19 @@ def glibc_of(binary: Path) -> tuple[int, ...]:
     return max(asked)
 
 
+def unwinds(binary: Path) -> bool:
+    """Whether what panics can be caught."""
+    sections = subprocess.run(["objdump", "-h", binary], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\.gcc_except_table\s+([0-9a-f]+)", sections)
+    return found is not None and int(found[1], 16) > UNWINDS_BYTES
+
+
 def packed(folder: Path, into: Path) -> dict[str, Path]:
     """The zips, by function; each holds one file, `bootstrap`."""
     into.mkdir(parents=True, exist_ok=True)
     zips = {}
     for name in FUNCTIONS:
-        binary = folder / profile(name) / f"convoke-{name}"
+        binary = folder / name.capitalize() / "bootstrap"
         zips[name] = into / f"{name}.zip"
         entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_DEFLATED
@@ -64,4 +82,7 @@ def packed(folder: Path, into: Path) -> dict[str, Path]:
         newest = glibc_of(binary)
         note(f"{name:<10} {sizes[0]:6.2f} MB, zipped {sizes[1]:5.2f} MB, glibc {'.'.join(map(str, newest))}")
         check(newest <= GLIBC_MAX, f"Amazon Linux 2023 has the glibc that {name} needs", newest)
+        check(sizes[0] <= MB_MAX and sizes[1] <= ZIP_MB_MAX, f"{name} is small", sizes)
+        word = "unwinds" if name == "step" else "ends its process"
+        check(unwinds(binary) == (name == "step"), f"what panics in {name} {word}")
     return zips

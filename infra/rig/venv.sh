@@ -1,6 +1,7 @@
 # Sourced by the rig's scripts, in the root of the checkout: what they build and install is kept under CARGO_TARGET_DIR.
 
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+export CARGO_TARGET_DIR
 export RUSTUP_DIST_SERVER=http://127.0.0.1:9 # nothing here may fetch a toolchain
 export PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 work="$CARGO_TARGET_DIR/rig"

@@ -1,8 +1,8 @@
-//! Dependencies point one way: `domain`, `schema` <- `api`, `app` <- `aws`, `models`, `tools` <- `runtime` <- `functions/*`.
+//! Dependencies point one way: `domain` <- `api`, `schema` <- `app` <- `aws`, `models`, `tools` <- `runtime` <- `functions/*`.
 
 use toml::Value;
 
-use super::tree::{Package, locked, packages};
+use super::tree::{Package, locked, packages, setting};
 
 /// The packages of the workspace that one in `folder` may be built of; `None` where nothing is laid down for it.
 fn may_use(folder: &str) -> Option<&'static [&'static str]> {
@@ -105,6 +105,25 @@ fn the_workspaces_lints_are_everybodys() {
     let without: Vec<String> =
         packages().into_iter().filter(|package| !package.takes_lints).map(|package| package.folder).collect();
     assert_eq!(without, Vec::<String>::new());
+}
+
+/// What `cargo lambda` is told where nothing is said would have a step that panics end its nine neighbours.
+#[test]
+fn the_functions_are_built_small_and_step_alone_unwinds() {
+    let config = |folder: &str, kind: &str| -> Option<Vec<String>> {
+        let config = setting(folder, &[kind, "metadata", "lambda", "build", "config"])?;
+        Some(config.as_array()?.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect())
+    };
+    let all = config(".", "workspace").expect("the workspace's");
+    let (aborts, tables) = ("profile.release.panic = 'abort'", ", '-Cforce-unwind-tables=no'");
+    assert!(all.iter().any(|line| line == aborts) && all.iter().any(|line| line.contains(tables)), "{all:?}");
+    let unwinds: Vec<String> = all.iter().filter(|line| *line != aborts).map(|line| line.replace(tables, "")).collect();
+    assert_eq!(config("functions/step", "package"), Some(unwinds), "the same but for what unwinding needs");
+    assert_eq!(setting(".", &["profile", "release", "panic"]), Some("unwind".into()));
+    let others = packages().into_iter().filter(|package| package.folder != "functions/step");
+    let own: Vec<String> =
+        others.filter(|other| config(&other.folder, "package").is_some()).map(|other| other.folder).collect();
+    assert_eq!(own, Vec::<String>::new());
 }
 
 /// A newer one that somebody asks for would come back beside it, with a warning at most.

@@ -76,6 +76,12 @@ pub fn locked() -> Vec<Value> {
     lock["package"].as_array().expect("packages").clone()
 }
 
+/// A value in the manifest of a folder, by its keys.
+pub fn setting(folder: &str, keys: &[&str]) -> Option<Value> {
+    let manifest = Value::Table(manifest(&root().join(folder)));
+    keys.iter().try_fold(&manifest, |value, key| value.get(key)).cloned()
+}
+
 fn manifest(folder: &Path) -> Table {
     let path = folder.join("Cargo.toml");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -87,6 +87,5 @@ fn target() -> PathBuf {
 }
 
 fn bootstrap(function: &str) -> PathBuf {
-    let profile = if function == "step" { "lambda-step" } else { "lambda" };
-    target().join(profile).join(format!("convoke-{function}"))
+    target().join("lambda").join(format!("convoke-{function}")).join("bootstrap")
 }
