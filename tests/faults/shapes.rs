@@ -23,6 +23,8 @@ pub enum Shape {
     Fan(usize, usize),
     /// Two steps in a loop, so many rounds.
     Loop(usize),
+    /// A step and a person in a loop, who sends it back until the last of so many rounds.
+    Review(usize),
     /// The built-in flow, with a team that agrees in the second round.
     Software,
 }
@@ -39,6 +41,7 @@ impl Shape {
             Self::Chain(steps) => (chain(steps), 0),
             Self::Fan(items, lanes) => (fan(lanes), items),
             Self::Loop(rounds) => (rounds_of(rounds), 0),
+            Self::Review(rounds) => (signed(rounds), 0),
         };
         let agent = json!({"role": "Worker", "goal": "Work", "backstory": "Is patient"});
         json!({
@@ -58,6 +61,7 @@ impl Shape {
                 (0..items).map(|item| format!("work[{item}]")).chain(ends).collect()
             }
             Self::Loop(rounds) => (1..=rounds).flat_map(|n| [format!("draft@{n}"), format!("check@{n}")]).collect(),
+            Self::Review(rounds) => (1..=rounds).map(|n| format!("draft@{n}")).collect(),
             Self::Software => Vec::new(),
         };
         marks.into_iter().map(|mark| format!("{name}/{mark}")).collect()
@@ -100,6 +104,15 @@ fn rounds_of(rounds: usize) -> Vec<Value> {
     vec![json!({
         "kind": "loop", "id": "rounds", "rounds_max": rounds + 2, "until": format!("round >= {rounds}"), "nodes": tasks
     })]
+}
+
+fn signed(rounds: usize) -> Vec<Value> {
+    let mut draft = agent("draft", &[], "draft@{{ round }}");
+    draft["task"]["output_file"] = json!("draft-{{ round }}.txt");
+    draft.as_object_mut().expect("an object").shift_remove("needs");
+    let sign = json!({"kind": "review", "id": "sign", "question": "Is round {{ round }} good?", "shows": ["draft"]});
+    let until = "sign.output.decision == 'approve'";
+    vec![json!({"kind": "loop", "id": "rounds", "rounds_max": rounds + 2, "until": until, "nodes": [draft, sign]})]
 }
 
 /// Answers each step with its own name, the team's with what the team says.

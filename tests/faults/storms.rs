@@ -24,12 +24,16 @@ const LONG: usize = 30;
 /// Longest time until everything is over once faults have ceased: a lease, the sweep's longest pause, and its minute.
 const SETTLED_MAX: Duration = Duration::from_secs(150 + 15 * 60 + 60);
 
-const JOBS: [(&str, Shape); 6] = [
+/// Rounds of the job that a person decides about.
+const ROUNDS: usize = 3;
+
+const JOBS: [(&str, Shape); 7] = [
     ("chain", Shape::Chain(5)),
     ("fan", Shape::Fan(8, 8)),
     ("lanes", Shape::Fan(12, 3)),
     ("loop", Shape::Loop(3)),
     ("long", Shape::Chain(LONG)),
+    ("signed", Shape::Review(ROUNDS)),
     ("team", Shape::Software),
 ];
 
@@ -66,7 +70,7 @@ async fn weather(seed: u64, rates: Rates, until: Until) {
         storm.served.rig().pass_until("the model is asked", is_asked).await;
         storm.faults.cease();
     }
-    let passed = storm.all_over().await;
+    let passed = storm.decide().await + storm.all_over().await;
     assert!(until == Until::TheEnd || passed <= SETTLED_MAX, "{passed:?} after faults ceased");
     storm.retry().await;
     storm.all_over().await;
@@ -97,6 +101,23 @@ impl Storm {
         let cancelled = ask(&self.served, Method::POST, &path, None, None).await;
         // Where the first answer was lost, the job may be over by the second request.
         assert!(cancelled.status == 202 || cancelled.problem(409) == "job_already_ended", "{}", cancelled.text());
+    }
+
+    /// Sends a job back until its last round: each decision by two clients at once.
+    async fn decide(&self) -> Duration {
+        let job = format!("/v1/jobs/{}", self.jobs["signed"]);
+        let mut passed = Duration::ZERO;
+        for round in 1..=ROUNDS {
+            let path = format!("{job}/reviews/sign@{round}");
+            let is_asked = async || get(&self.served, &job).await["reviews"].as_array().map(Vec::len) == Some(round);
+            passed += self.served.rig().pass_until("a person is asked", is_asked).await;
+            let decision = json!({"decision": if round < ROUNDS { "changes" } else { "approve" }});
+            let deciding = (0..2).map(|_| ask(&self.served, Method::POST, &path, Some(&decision), None));
+            for decided in join_all(deciding).await {
+                assert_eq!(decided.status, 200, "a repeat of a decision is fine: {}", decided.text());
+            }
+        }
+        passed
     }
 
     /// Tries again what was cancelled.
@@ -152,7 +173,21 @@ impl Storm {
         let ledger = self.served.models.ledger();
         assert!(spent >= ledger.input_tokens + ledger.output_tokens, "{spent} < {ledger:?}");
         books::check_prompts(&self.served);
+        self.check_decisions().await;
         self.check_calls().await;
+    }
+
+    /// Each round was decided once.
+    async fn check_decisions(&self) {
+        let job = get(&self.served, &format!("/v1/jobs/{}", self.jobs["signed"])).await;
+        let states: Vec<&Value> = job["reviews"].as_array().expect("reviews").iter().map(|r| &r["state"]).collect();
+        let mut expected = vec!["changes_requested"; ROUNDS - 1];
+        expected.push("approved");
+        assert_eq!(states, expected, "{job:#}");
+        let told = get(&self.served, &format!("/v1/jobs/{}/events?limit=500", self.jobs["signed"])).await;
+        let events = told["events"].as_array().expect("events").iter();
+        let decided = events.filter(|event| event["type"] == "review.decided").count();
+        assert_eq!(decided, ROUNDS, "{told:#}");
     }
 
     /// Each step was asked for, and no more often than it has turns and faults hit its job.
