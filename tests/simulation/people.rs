@@ -20,6 +20,8 @@ use crate::world::Done;
 const PEOPLE: u64 = 3;
 /// Longest time between two looks.
 const PAUSE_MAX_MS: u64 = 120_000;
+/// Where people are punctual, all look whenever so much time has passed: so they decide side by side.
+const BEAT_MS: u64 = 60_000;
 
 type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 
@@ -29,7 +31,13 @@ pub fn of(client: &Client, index: usize, job: JobPlan) -> Vec<Work> {
     let person = |number: u64| {
         let name = format!("p{number}");
         let who = Decider { who: name.clone(), name, person: None, is_admin: false };
-        let person = Person { client: client.clone(), dice: Dice::new(client.seed ^ (0xBEEF + number)), who, rounds };
+        let person = Person {
+            client: client.clone(),
+            dice: Dice::new(client.seed ^ (0xBEEF + number)),
+            who,
+            rounds,
+            is_punctual: client.seed.is_multiple_of(2),
+        };
         Box::pin(async move { Done::Told(person.attend(index).await) }) as Work
     };
     (0..PEOPLE).map(person).collect()
@@ -40,6 +48,7 @@ struct Person {
     dice: Dice,
     who: Decider,
     rounds: u32,
+    is_punctual: bool,
 }
 
 impl Person {
@@ -47,7 +56,9 @@ impl Person {
     async fn attend(&self, index: usize) -> Vec<Told> {
         let mut told = Vec::new();
         loop {
-            self.client.wait(self.dice.below(PAUSE_MAX_MS)).await;
+            let now_ms = self.client.platform.ports.env.now_ms();
+            let pause_ms = if self.is_punctual { BEAT_MS - now_ms % BEAT_MS } else { self.dice.below(PAUSE_MAX_MS) };
+            self.client.wait(pause_ms).await;
             let jobs = &self.client.platform.ports.jobs;
             let Ok(page) = jobs.list(&tenant(index), &JobFilter::default(), None, 10).await else { continue };
             let Some(row) = page.rows.first() else { continue };
