@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace):
     shutil.rmtree(run_of(arguments), ignore_errors=True)
     target, tools = Path(os.environ["CARGO_TARGET_DIR"]), arguments.work / "tools" / "bin"
     with Step("build"):
-        folder = arguments.bootstraps or bootstraps.build(tools, ROOT / "template.yaml", arguments.work / "built")
+        folder = arguments.bootstraps or bootstraps.build(target, tools, ROOT / "template.yaml", arguments.work / "built")
         programs = arguments.programs or bootstraps.build_programs(target)
     with Step("pack"):
         zips = bootstraps.packed(folder, run_of(arguments) / "zips")

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -25,8 +26,16 @@ def architecture() -> str:
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
-def build(tools: Path, template: Path, into: Path) -> Path:
+def make_way(target: Path) -> None:
+    """Removes what cargo built when a profile was called `lambda`: it stands where cargo-lambda makes its folders."""
+    for left in (target / "lambda", target / "lambda-step"):
+        if (left / ".fingerprint").is_dir():
+            shutil.rmtree(left)
+
+
+def build(target: Path, tools: Path, template: Path, into: Path) -> Path:
     """The functions as users build them, for this machine's processor; answers the folder of their folders."""
+    make_way(target)
     chosen = f"ParameterKey=Architecture,ParameterValue={architecture()}"
     # Flags of the machine would take the place of those that the workspace's manifest gives.
     kept = {name: value for name, value in os.environ.items() if name not in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")}
