@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod crash;
 mod model;
+mod overtaken;
 mod people;
 mod plan;
 mod reference;

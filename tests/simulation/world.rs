@@ -70,6 +70,8 @@ pub struct World {
     invocations: u64,
     next_tick_ms: u64,
     turns: u64,
+    /// How often tasks have waited for something.
+    pub pauses: u64,
     calm: bool,
     trace: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl World {
             invocations: CLIENTS,
             next_tick_ms: START_MS + TICK_MS,
             turns: 0,
+            pauses: 0,
             calm: false,
             trace: Vec::new(),
             faults,
@@ -336,10 +339,9 @@ impl World {
         match polled {
             Poll::Pending => {
                 let mut until_ms = slept.unwrap_or(0);
-                if !self.calm && invocation != CLIENTS && self.dice.below(1_000) < self.plan.stall {
-                    let ms = self.dice.below(400_000);
+                if let Some(ms) = self.stall(invocation) {
                     self.losses += 1;
-                    self.note(|| format!("a worker of invocation {invocation} stands still for {ms} ms"));
+                    self.note(|| format!("a task of invocation {invocation} stands still for {ms} ms"));
                     until_ms = until_ms.max(self.env.now_ms() + ms);
                 }
                 self.tasks[index].asleep_until_ms = until_ms;
@@ -349,6 +351,16 @@ impl World {
                 self.done(invocation, done);
             }
         }
+    }
+
+    /// For how long a task stands still at this pause, if it does.
+    fn stall(&mut self, invocation: u64) -> Option<u64> {
+        self.pauses += 1;
+        if let Some(overtaken) = self.plan.overtaken.filter(|overtaken| overtaken.pause == self.pauses) {
+            return Some(overtaken.ms);
+        }
+        let is_drawn = !self.calm && invocation != CLIENTS && self.dice.below(1_000) < self.plan.stall;
+        is_drawn.then(|| self.dice.below(400_000))
     }
 
     fn done(&mut self, invocation: u64, done: Done) {
