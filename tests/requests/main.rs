@@ -111,3 +111,16 @@ async fn the_jobs_own_item_is_written_once_per_group_and_never_per_item() {
     assert_eq!(many, few);
     assert!(many - one_group <= 6, "{one_group} writes with one group, {many} with seven");
 }
+
+/// What a job takes more whose second step waits for somebody to approve the first.
+async fn per_review(jobs: u32, batches: Batches) -> f64 {
+    let reviewed = usage(in_place(), Shape::Reviewed, jobs as usize, batches).await;
+    let straight = usage(in_place(), Shape::Chain(2), jobs as usize, batches).await;
+    (engine(&reviewed.count) - engine(&straight.count)) / f64::from(jobs)
+}
+
+#[tokio::test]
+async fn a_review_takes_about_as_much_as_two_steps_alone() {
+    let (alone, batched) = (per_review(1, SINGLY).await, per_review(10, FULL).await);
+    assert!(alone <= 15.0 && batched <= 12.5, "{alone}, in a batch of ten {batched}");
+}

@@ -11,7 +11,12 @@ pub enum Shape {
     Fan(u64),
     /// A loop of so many rounds.
     LongChain(u64),
+    /// A chain of two, where somebody approves what the first has said before the second begins.
+    Reviewed,
 }
+
+/// The review of [`Shape::Reviewed`].
+pub const REVIEW: &str = "approve";
 
 impl Shape {
     /// What tables call it.
@@ -19,6 +24,7 @@ impl Shape {
         match self {
             Self::Fan(items) => format!("1 -> {items} -> 1"),
             Self::Chain(steps) | Self::LongChain(steps) => format!("chain of {steps}"),
+            Self::Reviewed => String::from("1 -> a person -> 1"),
         }
     }
 
@@ -27,6 +33,7 @@ impl Shape {
         match self {
             Self::Fan(items) => items + 2,
             Self::Chain(steps) | Self::LongChain(steps) => steps,
+            Self::Reviewed => 2,
         }
     }
 
@@ -36,6 +43,7 @@ impl Shape {
             Self::Chain(steps) => ((0..steps).map(link).collect(), json!({})),
             Self::Fan(items) => (fan(), json!({ "items": (0..items).collect::<Vec<u64>>() })),
             Self::LongChain(rounds) => (vec![long(rounds)], json!({})),
+            Self::Reviewed => (reviewed(), json!({})),
         };
         let writer = json!({"role": "Writer", "goal": "Write", "backstory": "You write."});
         json!({
@@ -64,4 +72,9 @@ fn fan() -> Vec<Value> {
 
 fn long(rounds: u64) -> Value {
     json!({"id": "long", "kind": "loop", "nodes": [agent("link", &[], &[])], "until": "false", "rounds_max": rounds, "on_bound": "proceed"})
+}
+
+fn reviewed() -> Vec<Value> {
+    let review = json!({"id": REVIEW, "kind": "review", "needs": ["s0"], "question": "Is it good?", "shows": ["s0"]});
+    vec![agent("s0", &[], &[]), review, agent("s1", &[REVIEW.into()], &["s0".into()])]
 }

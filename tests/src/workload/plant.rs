@@ -13,8 +13,11 @@ use axum::Router;
 use axum::body::Body;
 use convoke::resources::{self, STEPS};
 use convoke::stack::{Clients, Stack, StackOptions};
+use convoke_api::review::DecisionRequest;
 use convoke_app::platform::{Limits, Platform};
+use convoke_app::reviews::Decider;
 use convoke_domain::ids::{JobKey, TenantId};
+use convoke_domain::review::Decision;
 use convoke_domain::status::JobStatus;
 use convoke_runtime::config::Stores;
 use http::Request;
@@ -24,7 +27,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use super::flows::Shape;
+use super::flows::{REVIEW, Shape};
 use super::log::Log;
 use super::model::{Instantly, Only};
 use crate::counting::{Count, Counts};
@@ -120,14 +123,19 @@ impl Plant {
         Usage { count: self.counts.take(), invocations: std::mem::take(&mut self.invocations) }
     }
 
-    /// Submits jobs, works their bells until all have completed, and tells their events.
+    /// Submits jobs, works their bells until all have completed, and tells their events. Reviews are approved once
+    /// nothing else is to be done.
     pub async fn run(&mut self, shape: Shape, jobs: usize, batches: Batches) {
         let mut keys = Vec::with_capacity(jobs);
         for _ in 0..jobs {
             keys.push(self.submit(shape).await);
         }
-        while self.stack.queues().depth(STEPS).is_some_and(|depth| depth.ready > 0) {
-            self.work(batches.messages).await;
+        self.work_all(batches.messages).await;
+        if matches!(shape, Shape::Reviewed) {
+            for key in &keys {
+                self.approve(key).await;
+            }
+            self.work_all(batches.messages).await;
         }
         self.tell(batches.records).await;
         let before = self.counts.take();
@@ -166,6 +174,18 @@ impl Plant {
         let (table, queue) = (count.table as f64, count.queue as f64);
         let read_units = count.read_units.max(table / 2.0);
         Tick { table, read_units, queue, log_lines: log_lines as f64, log_bytes: log_bytes as f64 }
+    }
+
+    async fn work_all(&mut self, batch: usize) {
+        while self.stack.queues().depth(STEPS).is_some_and(|depth| depth.ready > 0) {
+            self.work(batch).await;
+        }
+    }
+
+    async fn approve(&self, key: &JobKey) {
+        let asked = DecisionRequest { decision: Decision::Approve, comment: None };
+        let who = Decider { who: "key:bench".into(), name: "bench".into(), person: None, is_admin: false };
+        self.platform.decide_review(key, REVIEW, &asked, &who).await.expect("it is open");
     }
 
     /// One batch, as a queue's event source mapping delivers it.

@@ -1,5 +1,6 @@
 //! SDK clients of the stack. Besides endpoint, keys and connector everything is the SDK's default, as on Lambda, but for
-//! one thing: who polls queues on AWS isn't our code, and the SDK looks ten times a second whether an open poll moves.
+//! two things: who polls queues on AWS isn't our code, and the SDK looks ten times a second whether an open poll moves;
+//! and where no request leaves the process, table and queues get it unsigned, since neither looks at a signature.
 
 use aws_credential_types::Credentials;
 use aws_sdk_sqs::config::StalledStreamProtectionConfig;
@@ -32,40 +33,32 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
 }
 
-/// Where the requests say that they go. A connector in the process doesn't look at it; a signature covers it.
+/// Where the requests say that they go.
 pub(super) struct Endpoints {
-    pub table: String,
-    pub queues: String,
+    /// Of table and queues; nothing where they are in this process.
+    pub sockets: Option<(String, String)>,
+    /// Of the objects. A connector in the process doesn't look at it; a signature covers it.
     pub blobs: String,
-}
-
-impl Default for Endpoints {
-    fn default() -> Self {
-        Self {
-            table: "http://table.invalid".to_owned(),
-            queues: "http://queues.invalid".to_owned(),
-            blobs: "http://blobs.invalid".to_owned(),
-        }
-    }
 }
 
 pub(super) fn connect(keys: &Keys, endpoints: Endpoints, http_client: impl Fn(Service) -> SharedHttpClient) -> Clients {
     let credentials = Credentials::new(&keys.access, &keys.secret, None, None, "convoke");
-    let dynamodb = aws_sdk_dynamodb::Config::builder()
+    let mut dynamodb = aws_sdk_dynamodb::Config::builder()
         .behavior_version_latest()
         .region(aws_sdk_dynamodb::config::Region::from_static(REGION))
-        .credentials_provider(credentials.clone())
-        .endpoint_url(endpoints.table)
-        .http_client(http_client(Service::Table))
-        .build();
-    let sqs = aws_sdk_sqs::Config::builder()
+        .http_client(http_client(Service::Table));
+    let mut sqs = aws_sdk_sqs::Config::builder()
         .behavior_version_latest()
         .region(aws_sdk_sqs::config::Region::from_static(REGION))
-        .credentials_provider(credentials.clone())
-        .endpoint_url(endpoints.queues)
         .http_client(http_client(Service::Queues))
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some((table, queues)) = endpoints.sockets {
+        dynamodb = dynamodb.endpoint_url(table).credentials_provider(credentials.clone());
+        sqs = sqs.endpoint_url(queues).credentials_provider(credentials.clone());
+    } else {
+        dynamodb = dynamodb.endpoint_url("http://table.invalid").allow_no_auth();
+        sqs = sqs.endpoint_url("http://queues.invalid").allow_no_auth();
+    }
     let s3 = aws_sdk_s3::Config::builder()
         .behavior_version_latest()
         .region(aws_sdk_s3::config::Region::from_static(REGION))
@@ -75,8 +68,8 @@ pub(super) fn connect(keys: &Keys, endpoints: Endpoints, http_client: impl Fn(Se
         .http_client(http_client(Service::Blobs))
         .build();
     Clients {
-        dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
-        sqs: aws_sdk_sqs::Client::from_conf(sqs),
+        dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+        sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
         s3: aws_sdk_s3::Client::from_conf(s3),
     }
 }

@@ -188,7 +188,7 @@ impl Stack {
     /// The same, with something between client and service: it gets each service's HTTP client and gives back the one
     /// to use, which may delay, fail, repeat or forget.
     pub fn clients_through(&self, wrap: impl Fn(Service, SharedHttpClient) -> SharedHttpClient) -> Clients {
-        let endpoints = clients::Endpoints { blobs: self.blobs_url(), ..clients::Endpoints::default() };
+        let endpoints = clients::Endpoints { sockets: None, blobs: self.blobs_url() };
         clients::connect(&self.keys, endpoints, |service| {
             let client = match service {
                 Service::Table => wire::in_process(self.table.clone()),
@@ -202,11 +202,8 @@ impl Stack {
     /// Clients that reach the services over HTTP on 127.0.0.1, if [`Sockets::All`] are served.
     pub fn socket_clients(&self) -> Option<Clients> {
         let sockets = self.sockets.as_ref()?;
-        let endpoints = clients::Endpoints {
-            table: sockets.table_url.clone(),
-            queues: sockets.queues.url(),
-            blobs: self.blobs_url(),
-        };
+        let urls = (sockets.table_url.clone(), sockets.queues.url());
+        let endpoints = clients::Endpoints { sockets: Some(urls), blobs: self.blobs_url() };
         let client = aws_smithy_http_client::Builder::new().build_http();
         Some(clients::connect(&self.keys, endpoints, |_| client.clone()))
     }
