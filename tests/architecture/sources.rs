@@ -9,7 +9,7 @@ const HOST_LINES_MAX: usize = 30;
 /// Macros that stand for work that isn't done, or was left behind.
 const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];
 /// What a handler may take from the runtime: the HTTP edge, and reading the images of a table's stream.
-const RUNTIME_FOR_HANDLERS: [&str; 2] = ["http", "group_from_stream_image"];
+const RUNTIME_FOR_HANDLERS: [&str; 3] = ["http", "queue", "group_from_stream_image"];
 /// What decisions have no use for: each is waiting, input, output, time or chance.
 const IMPURE: [&str; 9] =
     ["async", "await", "std::env", "std::fs", "std::io", "std::net", "std::process", "std::thread", "std::time"];

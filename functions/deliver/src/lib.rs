@@ -1,25 +1,23 @@
 //! The function `deliver`: tells targets of what has happened, as the queue of deliveries asks for it.
 //!
-//! All messages of a batch are worked side by side, for a turn: a place that is slow holds up nobody else's for longer. What fails is reported by
-//! message; that a place doesn't acknowledge is no failure of the message, but the delivery's own matter (see
-//! [`Platform::deliver`]).
+//! All messages of a batch are worked side by side, for a turn: a place that is slow holds up nobody else's for longer.
+//! What fails is reported by message; that a place doesn't acknowledge is no failure of the message, but the delivery's
+//! own matter (see [`Platform::deliver`]).
 
 use std::convert::Infallible;
-use std::error::Error;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use convoke_app::deliver::DeliverError;
 use convoke_app::platform::Platform;
 use convoke_app::ports::{DeliveryBell, RunBell};
 use convoke_app::work::Until;
+use convoke_runtime::queue::{self, UnreadableError};
 use futures_util::future::join_all;
-use lambda_runtime::{LambdaEvent, Service, service_fn};
+use lambda_runtime::{LambdaEvent, Service};
 use serde::Deserialize;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-/// The version of bells that this code reads.
-const BELL_VERSION: u64 = 1;
 /// How long a batch's turn is, in milliseconds: no delivery begins a request in the last 15 s of it, so that all are done
 /// with theirs by then. What is left has its next turn after others' bells.
 const TURN_MS: u64 = 35_000;
@@ -28,13 +26,9 @@ const TURN_MS: u64 = 35_000;
 pub fn service(
     platform: Platform,
 ) -> impl Service<LambdaEvent<SqsEvent>, Response = SqsBatchResponse, Error = Infallible, Future: Send> + Clone {
-    service_fn(move |event: LambdaEvent<SqsEvent>| {
+    queue::service(move |event, until| {
         let platform = platform.clone();
-        async move {
-            let until = Until { deadline_ms: event.context.deadline };
-            let span = tracing::info_span!("batch", request_id = event.context.request_id);
-            Ok(handle(&platform, event.payload, until).instrument(span).await)
-        }
+        async move { handle(&platform, event, until).await }
     })
 }
 
@@ -56,10 +50,8 @@ pub async fn handle(platform: &Platform, event: SqsEvent, until: Until) -> SqsBa
 /// Why a message isn't done.
 #[derive(Debug, thiserror::Error)]
 enum MessageError {
-    #[error("the message is no delivery's bell")]
-    Malformed(#[source] serde_json::Error),
-    #[error("the message is a bell of version {0}, this code reads {BELL_VERSION}")]
-    Version(u64),
+    #[error(transparent)]
+    Unreadable(UnreadableError),
     #[error("the delivery can't be made")]
     Deliver(#[source] DeliverError),
 }
@@ -68,23 +60,19 @@ impl MessageError {
     const fn is_expected(&self) -> bool {
         match self {
             Self::Deliver(error) => error.is_retryable(),
-            Self::Malformed(_) | Self::Version(_) => false,
+            Self::Unreadable(_) => false,
         }
     }
 }
 
 /// Answers the id of a message that is to come again.
 async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Option<String> {
-    let answered = match bell(&message.body.unwrap_or_default()) {
-        Ok(bell) => answer(platform, &bell, until).await,
-        Err(error) => Err(error),
+    let answered = match queue::read(&message.body.unwrap_or_default()) {
+        Ok(asked) => answer(platform, &asked, until).await,
+        Err(error) => Err(MessageError::Unreadable(error)),
     };
     let error = answered.err()?;
-    if error.is_expected() {
-        tracing::warn!(error = &error as &dyn Error, "a message comes again");
-    } else {
-        tracing::error!(error = &error as &dyn Error, "a message failed");
-    }
+    queue::note_failure(&error, error.is_expected());
     Some(message.message_id.unwrap_or_default())
 }
 
@@ -94,18 +82,6 @@ async fn receive(platform: &Platform, message: SqsMessage, until: Until) -> Opti
 enum Asked {
     Job(DeliveryBell),
     Run(RunBell),
-}
-
-fn bell(body: &str) -> Result<Asked, MessageError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u64,
-    }
-    let Versioned { v } = serde_json::from_str(body).map_err(MessageError::Malformed)?;
-    if v != BELL_VERSION {
-        return Err(MessageError::Version(v));
-    }
-    serde_json::from_str(body).map_err(MessageError::Malformed)
 }
 
 async fn answer(platform: &Platform, asked: &Asked, until: Until) -> Result<(), MessageError> {
@@ -134,15 +110,16 @@ mod tests {
     fn bells_are_read_strictly() {
         let good =
             r#"{"v":1,"tenant":"acme","job":"01KAJ0X5T3ZQ4V8N2M6R7W9YBC","target":"wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"}"#;
+        let bell = queue::read::<Asked>;
         let Ok(Asked::Job(read)) = bell(good) else { panic!("a job's bell") };
         assert_eq!(read.target.to_string(), "wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC");
         assert_eq!(serde_json::to_string(&read).expect("json"), good);
         let run = r#"{"v":1,"tenant":"acme","schedule":"s","tick_ms":5,"webhook":"wh_01KAJ0X5T3ZQ4V8N2M6R7W9YBC"}"#;
         assert!(matches!(bell(run), Ok(Asked::Run(run)) if run.tick_ms == 5));
         let newer = good.replace("\"v\":1", "\"v\":2");
-        assert!(matches!(bell(&newer), Err(MessageError::Version(2))));
+        assert!(matches!(bell(&newer), Err(UnreadableError::Version(2))));
         for bad in ["", "{}", "[1]", r#"{"v":1}"#, &good.replace("acme", "A/B"), &good.replace("wh_", "xx_")] {
-            assert!(matches!(bell(bad), Err(MessageError::Malformed(_))), "{bad}");
+            assert!(matches!(bell(bad), Err(UnreadableError::Malformed(_))), "{bad}");
         }
     }
 }

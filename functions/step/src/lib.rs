@@ -12,28 +12,21 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use convoke_app::platform::Platform;
 use convoke_app::ports::Bell;
 use convoke_app::work::{Opened, Until, WorkError};
+use convoke_runtime::queue::{self, UnreadableError};
 use futures_util::future::join_all;
-use lambda_runtime::{LambdaEvent, Service, service_fn};
-use serde::Deserialize;
+use lambda_runtime::{LambdaEvent, Service};
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-/// The version of bells that this code reads.
-const BELL_VERSION: u64 = 1;
-
 /// The handler as `lambda_runtime` runs it.
 pub fn service(
     platform: Platform,
 ) -> impl Service<LambdaEvent<SqsEvent>, Response = SqsBatchResponse, Error = Infallible, Future: Send> + Clone {
-    service_fn(move |event: LambdaEvent<SqsEvent>| {
+    queue::service(move |event, until| {
         let platform = platform.clone();
-        async move {
-            let until = Until { deadline_ms: event.context.deadline };
-            let span = tracing::info_span!("batch", request_id = event.context.request_id);
-            Ok(handle(&platform, event.payload, until).instrument(span).await)
-        }
+        async move { handle(&platform, event, until).await }
     })
 }
 
@@ -56,12 +49,12 @@ pub async fn handle(platform: &Platform, event: SqsEvent, until: Until) -> SqsBa
 /// A message as it was read.
 struct Message {
     id: String,
-    bell: Result<Bell, MessageError>,
+    bell: Result<Bell, UnreadableError>,
 }
 
 impl Message {
     fn of(message: SqsMessage) -> Self {
-        let bell = bell(&message.body.unwrap_or_default());
+        let bell = queue::read(&message.body.unwrap_or_default());
         Self { id: message.message_id.unwrap_or_default(), bell }
     }
 }
@@ -84,10 +77,8 @@ async fn open(platform: &Platform, messages: &[Message]) -> Vec<Option<Opened>> 
 /// Why a message isn't done.
 #[derive(Debug, thiserror::Error)]
 enum MessageError {
-    #[error("the message is no bell")]
-    Malformed(#[source] serde_json::Error),
-    #[error("the message is a bell of version {0}, this code reads {BELL_VERSION}")]
-    Version(u64),
+    #[error(transparent)]
+    Unreadable(UnreadableError),
     #[error("the step can't be worked on")]
     Work(#[source] WorkError),
     #[error("the step's task ended before it was done")]
@@ -99,7 +90,7 @@ impl MessageError {
         match self {
             Self::Work(error) => error.is_retryable(),
             Self::Ended(ended) => ended.is_cancelled(),
-            Self::Malformed(_) | Self::Version(_) => false,
+            Self::Unreadable(_) => false,
         }
     }
 }
@@ -108,27 +99,11 @@ impl MessageError {
 async fn receive(platform: &Platform, message: Message, opened: Option<Opened>, until: Until) -> Option<String> {
     let answered = match message.bell {
         Ok(bell) => answer(platform, bell, opened, until).await,
-        Err(error) => Err(error),
+        Err(error) => Err(MessageError::Unreadable(error)),
     };
     let error = answered.err()?;
-    if error.is_expected() {
-        tracing::warn!(error = &error as &dyn Error, "a message comes again");
-    } else {
-        tracing::error!(error = &error as &dyn Error, "a message failed");
-    }
+    queue::note_failure(&error, error.is_expected());
     Some(message.id)
-}
-
-fn bell(body: &str) -> Result<Bell, MessageError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u64,
-    }
-    let Versioned { v } = serde_json::from_str(body).map_err(MessageError::Malformed)?;
-    if v != BELL_VERSION {
-        return Err(MessageError::Version(v));
-    }
-    serde_json::from_str(body).map_err(MessageError::Malformed)
 }
 
 async fn answer(platform: &Platform, bell: Bell, opened: Option<Opened>, until: Until) -> Result<(), MessageError> {
@@ -154,11 +129,12 @@ mod tests {
     #[test]
     fn bells_are_read_strictly() {
         let good = r#"{"v":1,"tenant":"acme","job":"01KAJ0X5T3ZQ4V8N2M6R7W9YBC","group":"J","slot":3}"#;
+        let bell = queue::read::<Bell>;
         assert_eq!(bell(good).expect("a bell").slot.map(|slot| slot.0), Some(3));
         let newer = good.replace("\"v\":1", "\"v\":2");
-        assert!(matches!(bell(&newer), Err(MessageError::Version(2))));
+        assert!(matches!(bell(&newer), Err(UnreadableError::Version(2))));
         for bad in ["", "{}", "[1]", r#"{"v":1}"#, &good.replace("acme", "A/B"), &good.replace("\"J\"", "\"X\"")] {
-            assert!(matches!(bell(bad), Err(MessageError::Malformed(_))), "{bad}");
+            assert!(matches!(bell(bad), Err(UnreadableError::Malformed(_))), "{bad}");
         }
     }
 }

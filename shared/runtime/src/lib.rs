@@ -15,6 +15,7 @@ pub mod installation;
 pub mod models;
 pub mod observe;
 pub mod outbound;
+pub mod queue;
 pub mod secrets;
 pub mod signing;
 pub mod ssm;
