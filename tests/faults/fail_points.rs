@@ -99,8 +99,8 @@ async fn serve(point: &str) {
     let rigging = Rigging { faults: faults.clone(), ..Rigging::default() };
     let rigged = Rigged::start(Path::new(&text(DATA)), &settings(&text(MODELS), &[]), rigging).await;
     let (url, key) = rigged.address();
-    println!("{SERVES}{url} {key}");
     faults.begin();
+    println!("{SERVES}{url} {key}");
     std::future::pending::<()>().await;
 }
 
@@ -116,11 +116,15 @@ async fn ended_at(point: &Point, folder: &TempDir, models: &ScriptedServer) -> O
         .spawn()
         .expect("it starts");
     let (url, key) = address(&mut child).await;
-    let request = reqwest::Client::new().post(format!("{url}/v1/jobs")).bearer_auth(key);
+    let client = reqwest::Client::new();
+    let request = client.post(format!("{url}/v1/jobs")).bearer_auth(&key);
     let request = request.header("idempotency-key", "job").json(&point.shape.submission("job"));
     let answer = request.send().await.ok();
-    let ended: ExitStatus =
-        tokio::time::timeout(PROCESS_MAX, child.wait()).await.expect("it reaches its point").expect("a status");
+    let Ok(ended) = tokio::time::timeout(PROCESS_MAX, child.wait()).await else {
+        let jobs = client.get(format!("{url}/v1/jobs")).bearer_auth(&key).send().await.expect("it still serves");
+        panic!("{}: it doesn't come to that: {}", point.between, jobs.text().await.expect("text"));
+    };
+    let ended: ExitStatus = ended.expect("a status");
     assert_eq!(ended.code(), None, "{}: it was ended, it didn't exit: {ended}", point.between);
     let told: Value = answer?.json().await.ok()?;
     told["id"].as_str().map(str::to_owned)

@@ -109,7 +109,11 @@ impl Storm {
         let mut passed = Duration::ZERO;
         for round in 1..=ROUNDS {
             let path = format!("{job}/reviews/sign@{round}");
-            let is_asked = async || get(&self.served, &job).await["reviews"].as_array().map(Vec::len) == Some(round);
+            let is_asked = async || {
+                let seen = get(&self.served, &job).await;
+                assert!(seen["ended_at"].is_null(), "it ended before round {round}: {seen:#}");
+                seen["reviews"].as_array().map(Vec::len) == Some(round)
+            };
             passed += self.served.rig().pass_until("a person is asked", is_asked).await;
             let decision = json!({"decision": if round < ROUNDS { "changes" } else { "approve" }});
             let deciding = (0..2).map(|_| ask(&self.served, Method::POST, &path, Some(&decision), None));
