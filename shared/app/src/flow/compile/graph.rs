@@ -15,6 +15,9 @@ use crate::flow::spec::Capability;
 const CONCURRENCY: u32 = 50;
 /// Tries of a step where a node doesn't say.
 const ATTEMPTS: u32 = 3;
+/// How often a step is tried that asks no model: trying again costs nothing, and what a person has decided isn't to be
+/// lost because storage fails a few times in a row.
+const FREE_ATTEMPTS: u32 = 10;
 /// Most tries of a step.
 const ATTEMPTS_MAX: u32 = 10;
 /// Rounds of a loop whose bound comes from an input that isn't known yet.
@@ -106,8 +109,8 @@ impl Builder<'_, '_> {
             NodeDoc::Map(map) => self.map(map, &path),
             NodeDoc::Loop(body) => Work::Thread(self.thread(body, &path)),
             NodeDoc::Agent(agent) => Work::Thread(self.single(agent, &agent.id, &path)),
-            NodeDoc::Condition(condition) => Work::Thread(one_task(&condition.id, TaskKind::Condition, ATTEMPTS)),
-            NodeDoc::Join(join) => Work::Thread(one_task(&join.id, TaskKind::Join, ATTEMPTS)),
+            NodeDoc::Condition(condition) => Work::Thread(one_task(&condition.id, TaskKind::Condition, FREE_ATTEMPTS)),
+            NodeDoc::Join(join) => Work::Thread(one_task(&join.id, TaskKind::Join, FREE_ATTEMPTS)),
             NodeDoc::Review(review) => Work::Thread(self.review(review, &path)),
         };
         let join = if let NodeDoc::Join(join) = node { join.mode.unwrap_or_default() } else { Join::default() };
@@ -213,7 +216,7 @@ impl Builder<'_, '_> {
             self.no_needs(node.needs(), &path);
             match node {
                 NodeDoc::Agent(agent) => tasks.extend(self.single(agent, &agent.id, &path).tasks),
-                NodeDoc::Condition(it) => tasks.extend(one_task(&it.id, TaskKind::Condition, ATTEMPTS).tasks),
+                NodeDoc::Condition(it) => tasks.extend(one_task(&it.id, TaskKind::Condition, FREE_ATTEMPTS).tasks),
                 NodeDoc::Review(review) => tasks.extend(self.review(review, &path).tasks),
                 other => {
                     let message = format!("a {} inside of a loop isn't available yet", other.kind());
@@ -231,7 +234,7 @@ impl Builder<'_, '_> {
 
     fn review(&mut self, review: &ReviewNode, path: &str) -> Thread {
         let terms = super::review::terms(review, path, self.issues);
-        one_task(&review.id, TaskKind::Review(terms), ATTEMPTS)
+        one_task(&review.id, TaskKind::Review(terms), FREE_ATTEMPTS)
     }
 
     fn no_reviews(&mut self, body: &LoopNode, path: &str) {
