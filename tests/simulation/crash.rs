@@ -1,5 +1,5 @@
-//! Every single crash point of a job of five steps, and of jobs that ask people; every ordered pair of the first: a call of a port fails before it is applied,
-//! or after, or its answer is lost; or the process ends there.
+//! Every single crash point of a job of five steps, and of jobs that ask people; every ordered pair of the first: a call
+//! of a port is applied and its answer lost, or the process ends before it or after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
